@@ -1,0 +1,68 @@
+// sigil: the command line. What a command returns is the exit code; an Error is printed once, here.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <span>
+#include <string_view>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/report.h"
+#include "core/parse.h"
+#include "core/sys.h"
+
+namespace sigil::cli {
+namespace {
+
+// A caller may have closed 0, 1 or 2: what sigil opens must not land there, nor reach the
+// container.
+Result<void> fill_standard_descriptors() {
+    for (;;) {
+        Fd probe = TRY(sys::open(AT_FDCWD, "/dev/null", O_RDWR), "open /dev/null");
+        if (probe.get() > STDERR_FILENO)
+            return {};
+        (void)probe.release();
+    }
+}
+
+Result<int> dispatch(Arguments arguments) {
+    if (arguments.empty()) {
+        TRY(find_command("help")->run({}));
+        return kExitRuntimeFailure;
+    }
+    std::string_view word = arguments[0];
+    Arguments rest = arguments.subspan(1);
+    if (word == "--help" || word == "-h")
+        word = "help";
+    if (word == "--version" || word == "-V")
+        word = "version";
+    const Command* command = find_command(word);
+    if (!command) {
+        std::vector<const char*> names;
+        for (const Command& known : commands())
+            names.push_back(known.name);
+        if (const char* meant = nearest(word, names))
+            return failure("'{}' is not a command; did you mean '{}'?", printable(word), meant);
+        return failure("'{}' is not a command; see 'sigil --help'", printable(word));
+    }
+    if (!rest.empty() &&
+        (std::string_view(rest[0]) == "--help" || std::string_view(rest[0]) == "-h")) {
+        print(command->help());
+        return 0;
+    }
+    TRY(fill_standard_descriptors());
+    return command->run(rest);
+}
+
+}  // namespace
+}  // namespace sigil::cli
+
+int main(int count, char** words) {
+    using namespace sigil;
+    auto code = cli::dispatch(
+        std::span(const_cast<const char* const*>(words), static_cast<size_t>(count)).subspan(1));
+    if (code)
+        return *code;
+    cli::print_error({}, code.error());
+    return code.error().exit_code();
+}

@@ -1,0 +1,184 @@
+#include "cli/report.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmath>
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include "core/parse.h"
+#include "core/sys.h"
+#include "core/try.h"
+
+namespace sigil::cli {
+namespace {
+
+using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
+
+void add(Writer& json, const char* key, std::string_view value) {
+    json.Key(key);
+    json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+}
+
+void add(Writer& json, const char* key, int64_t value) {
+    json.Key(key);
+    json.Int64(value);
+}
+
+// UINT64_MAX is a limit that isn't there.
+void add_limit(Writer& json, const char* key, std::optional<uint64_t> value) {
+    json.Key(key);
+    if (value && *value != UINT64_MAX)
+        json.Uint64(*value);
+    else
+        json.Null();
+}
+
+int64_t microseconds(const timeval& time) {
+    return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
+}
+
+void add_usage(Writer& json, const rusage& usage) {
+    json.Key("rusage");
+    json.StartObject();
+    add(json, "user_us", microseconds(usage.ru_utime));
+    add(json, "system_us", microseconds(usage.ru_stime));
+    add(json, "max_rss_kb", usage.ru_maxrss);
+    add(json, "minor_faults", usage.ru_minflt);
+    add(json, "major_faults", usage.ru_majflt);
+    add(json, "blocks_in", usage.ru_inblock);
+    add(json, "blocks_out", usage.ru_oublock);
+    add(json, "voluntary_switches", usage.ru_nvcsw);
+    add(json, "involuntary_switches", usage.ru_nivcsw);
+    json.EndObject();
+}
+
+void add_memory(Writer& json, const loop::Outcome& outcome) {
+    json.Key("memory");
+    json.StartObject();
+    add_limit(json, "peak_bytes", outcome.memory_peak);
+    add(json, "oom", static_cast<int64_t>(outcome.memory.oom));
+    add(json, "oom_kill", static_cast<int64_t>(outcome.memory.oom_kill));
+    add(json, "oom_group_kill", static_cast<int64_t>(outcome.memory.oom_group_kill));
+    json.EndObject();
+}
+
+// Microseconds since the request; a phase that was not reached is null.
+void add_phases(Writer& json, const loop::Times& times) {
+    auto phase = [&](const char* key, loop::Time time) {
+        json.Key(key);
+        if (time == loop::Time{})
+            json.Null();
+        else
+            json.Double(std::round(static_cast<double>((time - times.request).count()) / 100) / 10);
+    };
+    json.Key("phases_us");
+    json.StartObject();
+    phase("request", times.request);
+    phase("cloned", times.cloned);
+    phase("isolated", times.isolated);
+    phase("executed", times.executed);
+    phase("exit_seen", times.exit_seen);
+    phase("reaped", times.reaped);
+    phase("cleaned", times.cleaned);
+    json.EndObject();
+}
+
+}  // namespace
+
+void print_message(std::string_view name, std::string_view message) {
+    // A path in it may hold what a terminal would act on.
+    const std::string text = printable(message);
+    const std::string line = name.empty() ? fmt::format("sigil: {}\n", text)
+                                          : fmt::format("sigil: {}: {}\n", name, text);
+    (void)sys::write_all(STDERR_FILENO, line);
+}
+
+void print_error(std::string_view name, const Error& error) {
+    print_message(name, error.message());
+}
+
+std::string describe_out_of_memory(const loop::Outcome& outcome) {
+    std::string text = "out of memory: ";
+    const bool own_limit = outcome.memory.oom > 0;
+    if (own_limit && outcome.memory_max && *outcome.memory_max != UINT64_MAX)
+        text += fmt::format("the container's limit (memory.max {}) was reached",
+                            format_size(*outcome.memory_max));
+    else if (own_limit)
+        text += "a limit inside the container was reached";
+    else
+        text += "a limit above the container, or the machine's memory, was reached";
+    text += fmt::format("; {} process{} killed", outcome.memory.oom_kill,
+                        outcome.memory.oom_kill == 1 ? "" : "es");
+    if (outcome.memory_peak)
+        text += fmt::format(", peak {}", format_size(*outcome.memory_peak));
+    return text;
+}
+
+int exit_code(const loop::Outcome& outcome) {
+    return outcome.error ? outcome.error->exit_code() : outcome.status.exit_code();
+}
+
+std::string report_json(const Spec& spec, const loop::Outcome& outcome) {
+    rapidjson::StringBuffer buffer;
+    Writer json(buffer);
+    json.StartObject();
+    add(json, "id", spec.name);
+    add(json, "pid", outcome.pid);
+    add(json, "cause", loop::name(outcome.cause));
+    add(json, "exit_code", exit_code(outcome));
+    json.Key("signal");
+    if (outcome.status.is_signal() && !outcome.error)
+        json.String(signal_name(outcome.status.signal()).c_str());
+    else
+        json.Null();
+    json.Key("error");
+    if (outcome.error) {
+        // Paths in it may hold any byte; JSON holds UTF-8.
+        const std::string message = printable(outcome.error->message());
+        json.String(message.c_str());
+    } else {
+        json.Null();
+    }
+    add_usage(json, outcome.usage);
+    add_memory(json, outcome);
+    add_phases(json, outcome.times);
+    json.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+Result<ReportFile> ReportFile::open(std::string_view target) {
+    ReportFile report;
+    const std::string path(target);
+    if (target == "-" || target.starts_with("fd:")) {
+        const int number = target == "-"
+                               ? STDOUT_FILENO
+                               : static_cast<int>(TRY(parse_number(target.substr(3), INT32_MAX)));
+        const int copy = ::fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        if (copy < 0)
+            return failure("descriptor {} is not open", number);
+        if ((::fcntl(copy, F_GETFL) & O_ACCMODE) == O_RDONLY)
+            return failure("descriptor {} is not open for writing", number);
+        report.file_ = Fd(copy);
+        return report;
+    }
+    report.file_ = TRY(sys::open(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_NOCTTY, 0644),
+                       "open {}", printable(target));
+    report.is_regular_ = S_ISREG(TRY(sys::stat(report.file_.get(), "", AT_EMPTY_PATH)).stx_mode);
+    return report;
+}
+
+Result<void> ReportFile::write(const Spec& spec, const loop::Outcome& outcome) {
+    const std::string line = report_json(spec, outcome) + "\n";
+    TRY(sys::write_all(file_.get(), line));
+    // What an earlier run left goes only now that this one's report is there.
+    if (is_regular_ && ::ftruncate(file_.get(), static_cast<off_t>(line.size())) < 0)
+        return failure("truncate");
+    return {};
+}
+
+}  // namespace sigil::cli

@@ -1,0 +1,32 @@
+// Numbers, sizes, times and names as people write them. Each failure says what was wrong with the
+// text; the caller adds which option or property it came from.
+#pragma once
+
+#include <stdint.h>
+
+#include <chrono>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace sigil {
+
+// A decimal number without sign, at most `limit`.
+Result<uint64_t> parse_number(std::string_view text, uint64_t limit = UINT64_MAX);
+// Bytes: "512", "64K", "1.5M", "2G", "1T"; powers of 1024, an optional "B" or "iB" after the
+// letter.
+Result<uint64_t> parse_size(std::string_view text);
+// "250ms", "10s", "1.5m", "2h"; without a unit, seconds.
+Result<std::chrono::nanoseconds> parse_duration(std::string_view text);
+// "TERM", "SIGTERM", "15", "RTMIN+3".
+Result<int> parse_signal(std::string_view text);
+// A container's name: 1 to 64 of letters, digits, "_", ".", "-", starting with a letter or digit.
+Result<void> check_name(std::string_view text);
+
+// "64M", "1.5G": the shortest form of a size, for messages.
+std::string format_size(uint64_t bytes);
+
+// `text` with control characters and broken UTF-8 as \xNN, so that it may go to a terminal.
+std::string printable(std::string_view text);
+
+}  // namespace sigil

@@ -1,0 +1,81 @@
+// A container as plain data: what the user asked for, checked for form but not yet against the
+// machine. Whoever reads options or JSON fills it; isolation turns it into a launch plan.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sigil {
+
+enum class Network : uint8_t {
+    none,  // a namespace of its own, with only a loopback
+    host,  // the supervisor's
+};
+
+// As OCI's mounts: type, source, destination and options; isolation/mount_options knows the words.
+struct Mount {
+    std::string type;    // "bind", "tmpfs", or any filesystem of the kernel
+    std::string source;  // for a bind, a path of the host
+    std::string target;  // absolute, inside the container
+    std::vector<std::string> options;
+    std::string origin;  // what asked for it, for errors: "--bind /a:/b"
+};
+
+struct Rlimit {
+    int resource;  // RLIMIT_*
+    uint64_t soft;
+    uint64_t hard;
+    std::string name;
+};
+
+// cgroup v2 limits. Nothing set: nothing is written.
+struct Resources {
+    std::optional<uint64_t> memory;       // memory.max, bytes
+    std::optional<uint64_t> memory_high;  // memory.high, bytes
+    std::optional<uint64_t> memory_swap;  // memory and swap together, bytes; UINT64_MAX: no limit
+    std::optional<uint64_t> cpu_quota;    // cpu.max, microseconds in each period of 100 ms
+    std::optional<uint64_t> pids;         // pids.max; UINT64_MAX: no limit
+    std::string cpuset_cpus;              // cpuset.cpus
+    std::vector<std::string> io_max;      // lines of io.max
+    bool oom_group = false;               // memory.oom.group
+    struct File {
+        std::string name;
+        std::string value;
+    };
+    std::vector<File> files;  // written as they stand, in order
+};
+
+struct Spec {
+    std::string name;
+    std::string hostname;
+    std::string rootfs;  // a directory of the host
+    bool read_only_root = false;
+    std::vector<Mount> mounts;
+
+    std::vector<std::string> args;
+    std::vector<std::string> env;  // NAME=value
+    std::string cwd = "/";
+    std::string user;  // UID[:GID] or names of the container's own passwd and group; empty: root
+    std::vector<Rlimit> rlimits;
+    std::vector<int> passed_fds;
+    uint64_t capabilities = 0;  // bit n: capability n
+    bool no_new_privileges = true;
+    bool init = true;           // PID 1 is sigil's init, the command its child
+    bool signal_group = false;  // the init signals the command's process group
+    // The command stays in the terminal's foreground group, so that the user's shell sees one job.
+    bool shares_terminal = false;
+
+    Network network = Network::none;
+    std::string cgroup_parent;  // absolute, or relative to the supervisor's own; empty: chosen
+    Resources resources;
+
+    std::optional<std::chrono::nanoseconds> timeout;  // from the command's start
+    std::chrono::nanoseconds stop_timeout = std::chrono::seconds(10);
+};
+
+}  // namespace sigil

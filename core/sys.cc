@@ -1,0 +1,243 @@
+#include "core/sys.h"
+
+#include <asm/unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <array>
+
+#include "core/raw_syscall.h"
+#include "core/try.h"
+
+namespace sigil {
+
+void Fd::reset() {
+    if (number_ >= 0)
+        raw::call(__NR_close, std::exchange(number_, -1));
+}
+
+}  // namespace sigil
+
+namespace sigil::sys {
+namespace {
+
+// The kernel's sigaction, which libc's struct is not.
+struct KernelSigaction {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)();
+    SignalSet mask;
+};
+
+tl::unexpected<Error> failed(long result, const char* operation) {
+    return tl::unexpected(Error::from_errno(static_cast<int>(-result), operation));
+}
+
+Result<void> nothing(long result, const char* operation) {
+    if (result < 0)
+        return failed(result, operation);
+    return {};
+}
+
+Result<Fd> descriptor(long result, const char* operation) {
+    if (result < 0)
+        return failed(result, operation);
+    return Fd(static_cast<int>(result));
+}
+
+template <typename... Args>
+long retry_interrupted(long number, Args... args) {
+    long result;
+    do
+        result = raw::call(number, args...);
+    while (result == -EINTR);
+    return result;
+}
+
+}  // namespace
+
+Nanoseconds monotonic_now() {
+    timespec now;
+    ::clock_gettime(CLOCK_MONOTONIC, &now);  // the vDSO's: no system call, cannot fail
+    return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
+}
+
+Result<Fd> open(int directory, const char* path, int flags, mode_t mode) {
+    return descriptor(retry_interrupted(__NR_openat, directory, path, flags | O_CLOEXEC, mode),
+                      "openat");
+}
+
+Result<Fd> openat2(int directory, const char* path, uint64_t flags, uint64_t resolve, mode_t mode) {
+    open_how how = {.flags = flags | O_CLOEXEC, .mode = mode, .resolve = resolve};
+    // EAGAIN: a rename or mount raced with RESOLVE_IN_ROOT's ".." check; openat2(2) says to retry.
+    long result;
+    do
+        result = raw::call(__NR_openat2, directory, path, &how, sizeof how);
+    while (result == -EINTR || result == -EAGAIN);
+    return descriptor(result, "openat2");
+}
+
+Result<size_t> read(int fd, std::span<char> into) {
+    long result = retry_interrupted(__NR_read, fd, into.data(), into.size());
+    if (result < 0)
+        return failed(result, "read");
+    return static_cast<size_t>(result);
+}
+
+Result<void> write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        long result = retry_interrupted(__NR_write, fd, text.data(), text.size());
+        if (result < 0)
+            return failed(result, "write");
+        text.remove_prefix(static_cast<size_t>(result));
+    }
+    return {};
+}
+
+Result<std::string> read_file(int directory, const char* path) {
+    Fd file = TRY(open(directory, path, O_RDONLY));
+    std::string text;
+    std::array<char, 4096> part;
+    while (size_t count = TRY(read(file.get(), part))) {
+        text.append(part.data(), count);
+        if (count < part.size() / 2)  // procfs and cgroupfs fill what they can: this was the end
+            break;
+    }
+    return text;
+}
+
+Result<void> write_file(int directory, const char* path, std::string_view text) {
+    Fd file = TRY(open(directory, path, O_WRONLY));
+    return nothing(retry_interrupted(__NR_write, file.get(), text.data(), text.size()), "write");
+}
+
+Result<struct statx> stat(int directory, const char* path, int flags) {
+    struct statx facts;
+    long result = raw::call(__NR_statx, directory, path, flags, STATX_BASIC_STATS, &facts);
+    if (result < 0)
+        return failed(result, "statx");
+    return facts;
+}
+
+Result<long> filesystem_type(const char* path) {
+    struct statfs facts;
+    long result = raw::call(__NR_statfs, path, &facts);
+    if (result < 0)
+        return failed(result, "statfs");
+    return static_cast<long>(facts.f_type);
+}
+
+Result<void> mkdirat(int directory, const char* path, mode_t mode) {
+    return nothing(raw::call(__NR_mkdirat, directory, path, mode), "mkdirat");
+}
+
+Result<void> rmdirat(int directory, const char* path) {
+    return nothing(raw::call(__NR_unlinkat, directory, path, AT_REMOVEDIR), "rmdir");
+}
+
+Result<Fd> eventfd(unsigned initial, int flags) {
+    return descriptor(raw::call(__NR_eventfd2, initial, flags | O_CLOEXEC), "eventfd");
+}
+
+Result<Fd> memfd_create(const char* name, unsigned flags) {
+    return descriptor(raw::call(__NR_memfd_create, name, flags | 1 /* MFD_CLOEXEC */),
+                      "memfd_create");
+}
+
+Result<void> add_seals(int fd, int seals) {
+    return nothing(raw::call(__NR_fcntl, fd, F_ADD_SEALS, seals), "fcntl(F_ADD_SEALS)");
+}
+
+Result<void> set_signal_mask(SignalSet blocked) {
+    return nothing(raw::call(__NR_rt_sigprocmask, SIG_SETMASK, &blocked, nullptr, sizeof blocked),
+                   "rt_sigprocmask");
+}
+
+Result<Fd> signalfd(SignalSet signals) {
+    return descriptor(
+        raw::call(__NR_signalfd4, -1, &signals, sizeof signals, SFD_CLOEXEC | SFD_NONBLOCK),
+        "signalfd");
+}
+
+bool is_ignored(int signal) {
+    KernelSigaction now = {};
+    long result = raw::call(__NR_rt_sigaction, signal, nullptr, &now, sizeof now.mask);
+    return result == 0 && now.handler == SIG_IGN;
+}
+
+Result<void> reset_signal_to_default(int signal) {
+    KernelSigaction standard = {};
+    return nothing(raw::call(__NR_rt_sigaction, signal, &standard, nullptr, sizeof standard.mask),
+                   "rt_sigaction");
+}
+
+Result<void> pidfd_send_signal(int pidfd, int signal, std::optional<sigval> queued) {
+    siginfo_t info;
+    if (queued) {
+        memset(&info, 0, sizeof info);
+        info.si_signo = signal;
+        info.si_code = SI_QUEUE;
+        info.si_value = *queued;
+    }
+    return nothing(raw::call(__NR_pidfd_send_signal, pidfd, signal, queued ? &info : nullptr, 0),
+                   "pidfd_send_signal");
+}
+
+Result<Fd> pidfd_open(pid_t pid) {
+    return descriptor(raw::call(__NR_pidfd_open, pid, 0), "pidfd_open");
+}
+
+Result<std::optional<Exit>> wait_exited(int pidfd) {
+    siginfo_t info = {};
+    Exit exit;
+    // __WALL: until its execve, a container's process has no exit signal and waitid would not see
+    // it.
+    long result = retry_interrupted(__NR_waitid, P_PIDFD, pidfd, &info, WEXITED | WNOHANG | __WALL,
+                                    &exit.usage);
+    if (result < 0)
+        return failed(result, "waitid");
+    if (info.si_pid == 0)
+        return std::nullopt;
+    exit.status = info.si_code == CLD_EXITED ? ExitStatus::exited(info.si_status)
+                                             : ExitStatus::signaled(info.si_status);
+    return exit;
+}
+
+Result<Fd> open_tree(int directory, const char* path, unsigned flags) {
+    return descriptor(raw::call(__NR_open_tree, directory, path, flags | OPEN_TREE_CLOEXEC),
+                      "open_tree");
+}
+
+Result<void> mount_setattr(int fd, unsigned flags, const mount_attr& attributes) {
+    return nothing(raw::call(__NR_mount_setattr, fd, "", flags | AT_EMPTY_PATH, &attributes,
+                             sizeof attributes),
+                   "mount_setattr");
+}
+
+Result<void> unshare(int flags) {
+    return nothing(raw::call(__NR_unshare, flags), "unshare");
+}
+
+Result<void> setns(int fd, int kind) {
+    return nothing(raw::call(__NR_setns, fd, kind), "setns");
+}
+
+Result<void> set_dumpable(bool dumpable) {
+    return nothing(raw::call(__NR_prctl, PR_SET_DUMPABLE, dumpable ? 1 : 0), "prctl(dumpable)");
+}
+
+Result<uint64_t> permitted_capabilities() {
+    __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    __user_cap_data_struct halves[2] = {};
+    TRY(nothing(raw::call(__NR_capget, &header, halves), "capget"));
+    return uint64_t{halves[1].permitted} << 32 | halves[0].permitted;
+}
+
+}  // namespace sigil::sys

@@ -1,0 +1,78 @@
+// One thin wrapper a system call; the only place, with raw_syscall.h, where the kernel's error
+// numbers are read. Every descriptor made here is close-on-exec. Arguments and failures are those
+// of the manual page of the same name.
+#pragma once
+
+#include <linux/mount.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/fd.h"
+#include "core/process.h"
+
+namespace sigil::sys {
+
+using Nanoseconds = std::chrono::nanoseconds;
+
+// CLOCK_MONOTONIC: the clock of every time in sigil.
+Nanoseconds monotonic_now();
+
+Result<Fd> open(int directory, const char* path, int flags, mode_t mode = 0);
+Result<Fd> openat2(int directory, const char* path, uint64_t flags, uint64_t resolve,
+                   mode_t mode = 0);
+Result<size_t> read(int fd, std::span<char> into);
+// Writes everything.
+Result<void> write_all(int fd, std::string_view text);
+// The whole of a small file (procfs, cgroupfs: at most one page is kept by its reader).
+Result<std::string> read_file(int directory, const char* path);
+// One write(2) to an existing file, as cgroupfs wants it.
+Result<void> write_file(int directory, const char* path, std::string_view text);
+
+Result<struct statx> stat(int directory, const char* path, int flags = 0);
+// The f_type of statfs(2): which kind of filesystem a path is on.
+Result<long> filesystem_type(const char* path);
+Result<void> mkdirat(int directory, const char* path, mode_t mode);
+Result<void> rmdirat(int directory, const char* path);
+
+Result<Fd> eventfd(unsigned initial, int flags);
+Result<Fd> memfd_create(const char* name, unsigned flags);
+Result<void> add_seals(int fd, int seals);
+
+// A set of signals as the kernel has it: bit n-1 for signal n. libc's sigset_t functions hide the
+// two real-time signals that libc keeps for itself; sigil forwards those too.
+using SignalSet = uint64_t;
+constexpr SignalSet signal_bit(int signal) {
+    return SignalSet{1} << (signal - 1);
+}
+
+Result<void> set_signal_mask(SignalSet blocked);
+Result<Fd> signalfd(SignalSet signals);
+// Whether the signal's disposition is SIG_IGN, as nohup(1) leaves SIGHUP.
+bool is_ignored(int signal);
+Result<void> reset_signal_to_default(int signal);
+
+// Sends a signal; with `queued`, as sigqueue(3) does, with that value.
+Result<void> pidfd_send_signal(int pidfd, int signal, std::optional<sigval> queued = {});
+Result<Fd> pidfd_open(pid_t pid);
+// Reaps the process if it has ended: nothing while it runs. Never blocks.
+Result<std::optional<Exit>> wait_exited(int pidfd);
+
+Result<Fd> open_tree(int directory, const char* path, unsigned flags);
+Result<void> mount_setattr(int fd, unsigned flags, const mount_attr& attributes);
+Result<void> unshare(int flags);
+Result<void> setns(int fd, int kind);
+Result<void> set_dumpable(bool dumpable);
+// Bit n: capability n is in the permitted set.
+Result<uint64_t> permitted_capabilities();
+
+}  // namespace sigil::sys

@@ -1,0 +1,224 @@
+// The filesystem half of the recipe. Read plan_mounts from top to bottom: it is the order in which
+// a container's root comes to be.
+#include <linux/mount.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <array>
+
+#include "core/parse.h"
+#include "core/try.h"
+#include "isolation/launch_plan.h"
+#include "isolation/mount_options.h"
+
+namespace sigil::isolation {
+namespace {
+
+constexpr uint64_t kLocked = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+constexpr uint64_t kLockedAttributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+constexpr uint32_t kEveryone = 0666;
+
+struct Node {
+    const char* name;
+    unsigned major;
+    unsigned minor;
+};
+
+// The devices that the OCI runtime spec promises (config-linux.md, "Default Devices").
+constexpr std::array kNodes = {
+    Node{"null", 1, 3},   Node{"zero", 1, 5},    Node{"full", 1, 7},
+    Node{"random", 1, 8}, Node{"urandom", 1, 9}, Node{"tty", 5, 0},
+};
+
+struct Link {
+    const char* name;
+    const char* target;
+};
+
+constexpr std::array kLinks = {
+    Link{"fd", "/proc/self/fd"},       Link{"stdin", "/proc/self/fd/0"},
+    Link{"stdout", "/proc/self/fd/1"}, Link{"stderr", "/proc/self/fd/2"},
+    Link{"ptmx", "pts/ptmx"},          Link{"core", "/proc/kcore"},
+};
+
+struct Masked {
+    Place place;
+    const char* name;
+    bool is_directory;
+};
+
+// What Docker, podman and containerd hide: the host's hardware, keys, timers and memory.
+constexpr std::array kMasked = {
+    Masked{Place::proc, "acpi", true},
+    Masked{Place::proc, "asound", true},
+    Masked{Place::proc, "interrupts", false},
+    Masked{Place::proc, "kcore", false},
+    Masked{Place::proc, "keys", false},
+    Masked{Place::proc, "latency_stats", false},
+    Masked{Place::proc, "sched_debug", false},
+    Masked{Place::proc, "scsi", true},
+    Masked{Place::proc, "timer_list", false},
+    Masked{Place::proc, "timer_stats", false},
+    Masked{Place::sys, "devices/virtual/powercap", true},
+    Masked{Place::sys, "firmware", true},
+};
+
+constexpr std::array kReadOnlyInProc = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+
+void plan_root(const OpenedSources& sources, LaunchPlan& plan) {
+    plan.setup.push_back({.kind = StepKind::make_mounts_private});
+    plan.setup.push_back({.kind = StepKind::attach_root, .fd = sources.root_tree});
+    plan.setup.push_back({.kind = StepKind::pivot_root});
+    plan.setup.push_back({.kind = StepKind::detach_old_root});
+}
+
+void plan_dev(LaunchPlan& plan) {
+    auto& steps = plan.setup;
+    steps.push_back({.kind = StepKind::new_mount,
+                     .place = Place::dev,
+                     .path = "dev",
+                     .source = "tmpfs",
+                     .data = "mode=755,size=65536k",
+                     .flags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_STRICTATIME});
+    steps.push_back({.kind = StepKind::enter, .place = Place::dev});
+    for (const Node& node : kNodes)
+        steps.push_back({.kind = StepKind::make_node,
+                         .mode = S_IFCHR | kEveryone,
+                         .path = node.name,
+                         .device = makedev(node.major, node.minor)});
+    for (const Link& link : kLinks)
+        steps.push_back({.kind = StepKind::make_link, .path = link.name, .source = link.target});
+    auto below = [&steps](const char* name, const char* type, uint64_t flags, const char* data) {
+        steps.push_back({.kind = StepKind::make_directory, .mode = 0755, .path = name});
+        steps.push_back({.kind = StepKind::mount_here,
+                         .path = name,
+                         .source = type,
+                         .data = data,
+                         .flags = flags});
+    };
+    below("pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+    below("shm", "tmpfs", kLocked, "mode=1777,size=65536k");
+    below("mqueue", "mqueue", kLocked, nullptr);
+    steps.push_back({.kind = StepKind::open_null, .path = "null"});
+}
+
+void plan_masks(Place place, LaunchPlan& plan) {
+    for (const Masked& masked : kMasked)
+        if (masked.place == place)
+            plan.setup.push_back(
+                {.kind = masked.is_directory ? StepKind::mask_directory : StepKind::mask_file,
+                 .path = masked.name});
+}
+
+void plan_proc(LaunchPlan& plan) {
+    plan.setup.push_back({.kind = StepKind::new_mount,
+                          .place = Place::proc,
+                          .path = "proc",
+                          .source = "proc",
+                          .flags = kLockedAttributes});
+}
+
+// After /dev, whose null device hides files.
+void plan_proc_masks(LaunchPlan& plan) {
+    plan.setup.push_back({.kind = StepKind::enter, .place = Place::proc});
+    plan_masks(Place::proc, plan);
+    for (const char* name : kReadOnlyInProc)
+        plan.setup.push_back({.kind = StepKind::read_only_here, .path = name, .flags = kLocked});
+}
+
+// sysfs shows the network namespace of who mounts it.
+void plan_sys(const OpenedSources& sources, LaunchPlan& plan) {
+    plan.setup.push_back({.kind = StepKind::new_mount,
+                          .place = Place::sys,
+                          .path = "sys",
+                          .source = "sysfs",
+                          .flags = kLockedAttributes | MOUNT_ATTR_RDONLY});
+    plan.setup.push_back({.kind = StepKind::enter, .place = Place::sys});
+    if (sources.has_cgroup2)
+        plan.setup.push_back({.kind = StepKind::mount_here,
+                              .path = "fs/cgroup",
+                              .source = "cgroup2",
+                              .flags = kLocked | MS_RELATIME | MS_RDONLY});
+    plan_masks(Place::sys, plan);
+}
+
+// "/a//b/./c/../d" to "/a/b/d". Lexically: symbolic links inside the root are the kernel's to
+// follow.
+Result<std::string> clean_target(const Mount& mount) {
+    constexpr size_t kLongest = 4000;
+    if (!mount.target.starts_with('/'))
+        return failure("{}: the destination '{}' is not an absolute path", mount.origin,
+                       printable(mount.target));
+    if (mount.target.size() > kLongest)
+        return failure("{}: the destination is longer than {} bytes", mount.origin, kLongest);
+    std::string clean;
+    std::string_view rest = mount.target;
+    while (!rest.empty()) {
+        rest.remove_prefix(1);
+        std::string_view name = rest.substr(0, rest.find('/'));
+        rest.remove_prefix(name.size());
+        if (name == "..")
+            clean.resize(clean.empty() ? 0 : clean.rfind('/'));
+        else if (!name.empty() && name != ".")
+            clean.append("/").append(name);
+    }
+    if (clean.empty())
+        return failure("{}: the destination is the root itself", mount.origin);
+    if (clean == "/proc" || clean.starts_with("/proc/") || clean == "/sys" || clean == "/dev")
+        return failure("{}: /proc, /sys and /dev are the container's own; mount below /sys or /dev",
+                       mount.origin);
+    return clean;
+}
+
+Result<void> plan_user_mount(const Mount& mount, const OpenedSources::Bind& bind,
+                             LaunchPlan& plan) {
+    const bool is_bind = mount.type == "bind";
+    Step step = {.kind = is_bind ? StepKind::attach_tree : StepKind::mount_at};
+    step.path = plan.keep(TRY(clean_target(mount)));
+    step.origin = plan.keep(mount.origin);
+    if (is_bind) {
+        step.fd = bind.tree;
+        step.mode = bind.is_directory ? S_IFDIR : S_IFREG;
+    } else {
+        MountFlags flags = TRY(parse_mount_options(mount.options, false), "{}", mount.origin);
+        step.source = plan.keep(mount.type);
+        if (!mount.source.empty())
+            step.device_name = plan.keep(mount.source);
+        step.data = flags.data.empty() ? nullptr : plan.keep(flags.data);
+        step.flags = flags.mount_flags;
+    }
+    plan.setup.push_back(step);
+    return {};
+}
+
+}  // namespace
+
+Result<void> plan_mounts(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
+    auto& steps = plan.setup;
+    steps.push_back(
+        {.kind = StepKind::set_umask, .mode = 0});  // modes below are meant as they stand
+    plan_root(sources, plan);
+    // After the detach, which waits for an RCU grace period that the helper's work would draw out.
+    if (spec.network == Network::none)
+        steps.push_back({.kind = StepKind::begin_network});
+    plan_proc(plan);
+    plan_dev(plan);
+    plan_proc_masks(plan);
+    steps.push_back({.kind = StepKind::set_hostname,
+                     .source = plan.keep(spec.hostname),
+                     .flags = spec.hostname.size()});
+    // CLONE_INTO_CGROUP moves the child after copy_namespaces() has made CLONE_NEWCGROUP's root
+    // from the parent's cgroup; unshared here, the root is the container's own.
+    steps.push_back({.kind = StepKind::unshare_cgroup});
+    if (spec.network == Network::none)
+        steps.push_back({.kind = StepKind::join_network});
+    plan_sys(sources, plan);
+    for (size_t index = 0; index < spec.mounts.size(); ++index)
+        TRY(plan_user_mount(spec.mounts[index], sources.binds[index], plan));
+    if (spec.read_only_root)
+        steps.push_back({.kind = StepKind::read_only_root});
+    return {};
+}
+
+}  // namespace sigil::isolation

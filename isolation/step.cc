@@ -1,0 +1,108 @@
+#include "isolation/step.h"
+
+#include <fmt/format.h>
+
+namespace sigil::isolation {
+namespace {
+
+const char* or_empty(const char* text) {
+    return text ? text : "";
+}
+
+std::string what(const Step& step) {
+    const char* path = or_empty(step.path);
+    const char* source = or_empty(step.source);
+    switch (step.kind) {
+        case StepKind::make_mounts_private:
+            return "make the mounts private";
+        case StepKind::attach_root:
+            return "attach the root filesystem";
+        case StepKind::pivot_root:
+            return "pivot_root";
+        case StepKind::detach_old_root:
+            return "detach the old root";
+        case StepKind::new_mount:
+            return fmt::format("mount {} on /{}", source, path);
+        case StepKind::enter:
+            return "enter a directory of the container";
+        case StepKind::mount_here:
+            return fmt::format("mount {} on {}", source, path);
+        case StepKind::make_directory:
+            return fmt::format("make directory {}", path);
+        case StepKind::make_node:
+            return fmt::format("make device /dev/{}", path);
+        case StepKind::make_link:
+            return fmt::format("make link /dev/{}", path);
+        case StepKind::open_null:
+            return "open /dev/null";
+        case StepKind::mask_file:
+        case StepKind::mask_directory:
+            return fmt::format("mask {}", path);
+        case StepKind::read_only_here:
+            return fmt::format("make {} read-only", path);
+        case StepKind::attach_tree:
+            return fmt::format("bind on {}", path);
+        case StepKind::mount_at:
+            return fmt::format("mount {} on {}", step.device_name ? step.device_name : source,
+                               path);
+        case StepKind::read_only_root:
+            return "make the root read-only";
+        case StepKind::begin_network:
+            return "start the network namespace's helper";
+        case StepKind::join_network:
+            return "make a network namespace";
+        case StepKind::unshare_cgroup:
+            return "make a cgroup namespace";
+        case StepKind::set_hostname:
+            return fmt::format("set the hostname to {}", source);
+        case StepKind::set_umask:
+            return "set the umask";
+        case StepKind::new_session:
+            return "make a session";
+        case StepKind::new_keyring:
+            return "make a session keyring";
+        case StepKind::own_group:
+            return "make a process group";
+        case StepKind::set_rlimit:
+            return "set the limit";
+        case StepKind::drop_bounding:
+            return "drop capabilities from the bounding set";
+        case StepKind::set_groups:
+            return "set the groups";
+        case StepKind::set_ids:
+            return fmt::format("become user {}:{}", step.ids->uid, step.ids->gid);
+        case StepKind::set_capabilities:
+            return "set the capabilities";
+        case StepKind::no_new_privileges:
+            return "set no_new_privs";
+        case StepKind::change_directory:
+            return fmt::format("change to directory {}", path);
+        case StepKind::keep_descriptor:
+            return fmt::format("pass descriptor {}", step.fd);
+        case StepKind::move_descriptor:
+            return "move a descriptor";
+        case StepKind::close_descriptors:
+            return "close descriptors";
+        case StepKind::close_on_exec:
+            return "have descriptors closed";
+        case StepKind::reset_signal:
+            return "reset a signal";
+        case StepKind::unblock_signals:
+            return "unblock the signals";
+        case StepKind::die_with_parent:
+            return "ask to die with the supervisor";
+        case StepKind::exec_command:
+            return source;
+        case StepKind::exec_init:
+            return "execute the init";
+    }
+    return "unknown step";
+}
+
+}  // namespace
+
+std::string describe(const Step& step) {
+    return step.origin ? fmt::format("{}: {}", step.origin, what(step)) : what(step);
+}
+
+}  // namespace sigil::isolation

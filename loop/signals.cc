@@ -1,0 +1,116 @@
+#include "loop/signals.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/try.h"
+
+namespace sigil::loop {
+namespace {
+
+constexpr int kLastSignal = 64;
+constexpr Token kReadable = {Source::signals, Operation::readable};
+
+constexpr sys::SignalSet kEverySignal = ~sys::SignalSet{0};
+// SIGCHLD is for pidfds to tell; it stays blocked, so that a wait is never interrupted by it.
+constexpr sys::SignalSet kRead = kEverySignal & ~sys::signal_bit(SIGCHLD);
+
+}  // namespace
+
+SignalAction classify(const SignalFacts& facts) {
+    const bool delivered = facts.from_kernel && facts.shares_terminal;
+    if (facts.was_ignored)
+        return SignalAction::keep;
+    switch (facts.number) {
+        case SIGCHLD:
+        case SIGTTIN:  // sigil's own use of the terminal
+        case SIGTTOU:
+            return SignalAction::keep;
+        case SIGTSTP:
+            return SignalAction::suspend;
+        case SIGHUP:
+            // Of a terminal that hangs up, the session's leader alone is told (tty_io.c).
+            return SignalAction::forward;
+        case SIGPIPE:
+            return facts.from_kernel ? SignalAction::keep : SignalAction::forward;
+        case SIGTERM:
+        case SIGINT:
+            // Ctrl-C in an interactive program is a key like any other, not a request to end.
+            return delivered ? SignalAction::keep : SignalAction::stop;
+        default:
+            return delivered ? SignalAction::keep : SignalAction::forward;
+    }
+}
+
+Result<std::unique_ptr<Signals>> Signals::open(bool shares_terminal) {
+    std::vector<int> ignored;
+    for (int signal = 1; signal <= kLastSignal; ++signal)
+        if (signal != SIGKILL && signal != SIGSTOP && sys::is_ignored(signal))
+            ignored.push_back(signal);
+    // An ignored SIGCHLD would have the kernel reap the containers itself, their status lost.
+    if (std::erase(ignored, SIGCHLD) > 0)
+        TRY(sys::reset_signal_to_default(SIGCHLD));
+    TRY(sys::set_signal_mask(kEverySignal));
+    Fd fd = TRY(sys::signalfd(kRead), "open a signalfd");
+    return std::unique_ptr<Signals>(
+        new Signals(std::move(fd), std::move(ignored), shares_terminal));
+}
+
+Signals::Signals(Fd fd, std::vector<int> ignored, bool shares_terminal)
+    : fd_(std::move(fd)), ignored_(std::move(ignored)), shares_terminal_(shares_terminal) {}
+
+void Signals::attach(Reactor& reactor, Supervisor& supervisor) {
+    ring_ = &reactor.ring();
+    supervisor_ = &supervisor;
+    reactor.attach(Source::signals, *this);
+    ring_->poll(kReadable, fd_.get(), POLLIN);
+}
+
+void Signals::complete(const Completion&) {
+    std::array<signalfd_siginfo, 16> batch;
+    for (;;) {
+        auto count = sys::read(fd_.get(), {reinterpret_cast<char*>(batch.data()), sizeof batch});
+        const size_t read = count ? *count / sizeof batch[0] : 0;  // EAGAIN: that was all
+        for (size_t index = 0; index < read; ++index)
+            deliver(batch[index]);
+        if (read < batch.size())
+            break;
+    }
+    ring_->poll(kReadable, fd_.get(), POLLIN);
+}
+
+void Signals::deliver(const signalfd_siginfo& info) {
+    const int number = static_cast<int>(info.ssi_signo);
+    const SignalFacts facts = {
+        .number = number,
+        // The SIGPIPE of a write comes as from the writer itself.
+        .from_kernel = info.ssi_code == SI_KERNEL ||
+                       (number == SIGPIPE && static_cast<pid_t>(info.ssi_pid) == ::getpid()),
+        .shares_terminal = shares_terminal_,
+        .was_ignored = std::ranges::find(ignored_, number) != ignored_.end(),
+    };
+    Signal signal = {.number = number, .value = {}};
+    if (info.ssi_code == SI_QUEUE)
+        signal.value = sigval{.sival_ptr = reinterpret_cast<void*>(info.ssi_ptr)};
+    switch (classify(facts)) {
+        case SignalAction::keep:
+            break;
+        case SignalAction::forward:
+            supervisor_->forward(signal);
+            break;
+        case SignalAction::stop:
+            supervisor_->stop(signal);
+            break;
+        case SignalAction::suspend:
+            if (!(facts.from_kernel && facts.shares_terminal))
+                supervisor_->forward(signal);
+            ::kill(::getpid(), SIGSTOP);
+            break;
+    }
+}
+
+}  // namespace sigil::loop

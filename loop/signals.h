@@ -1,0 +1,57 @@
+// Signals to the supervisor, read from one signalfd on the ring and passed on. The policy is
+// classify(), a pure function; the README has it as a table.
+#pragma once
+
+#include <stdint.h>
+
+#include <memory>
+#include <vector>
+
+#include "core/error.h"
+#include "core/fd.h"
+#include "core/sys.h"
+#include "loop/reactor.h"
+#include "loop/supervisor.h"
+
+namespace sigil::loop {
+
+enum class SignalAction : uint8_t {
+    keep,     // the supervisor's own business, or delivered to the container already
+    forward,  // to the container
+    stop,     // forward, and kill what is left after the grace
+    suspend,  // forward unless delivered already, then stop the supervisor itself, as its shell
+              // asked
+};
+
+struct SignalFacts {
+    int number = 0;
+    bool from_kernel = false;      // a key on the terminal, a hang-up, a changed window
+    bool shares_terminal = false;  // the container is in our foreground group: it got those too
+    bool was_ignored = false;      // when sigil started, as under nohup(1)
+};
+
+SignalAction classify(const SignalFacts& facts);
+
+class Signals final : public Handler {
+  public:
+    // Blocks every signal in the calling thread, and so in the threads that it starts, so that only
+    // the signalfd gets them; what was ignored stays ignored. Call before any thread is started.
+    static Result<std::unique_ptr<Signals>> open(bool shares_terminal);
+
+    // Signals that were inherited as ignored.
+    [[nodiscard]] const std::vector<int>& ignored() const { return ignored_; }
+    void attach(Reactor& reactor, Supervisor& supervisor);
+    void complete(const Completion& completion) override;
+
+  private:
+    Signals(Fd fd, std::vector<int> ignored, bool shares_terminal);
+    void deliver(const signalfd_siginfo& info);
+
+    Fd fd_;
+    std::vector<int> ignored_;
+    bool shares_terminal_;
+    Ring* ring_ = nullptr;
+    Supervisor* supervisor_ = nullptr;
+};
+
+}  // namespace sigil::loop

@@ -1,0 +1,139 @@
+// The supervisor owns every container from its launch to its last trace, and is the only place that
+// waits for a container's process.
+//
+// An end is a join of three: the exit was seen, the watches are quiet, the cgroup is empty. Only
+// then are memory.events read for the last time, an OOM reported, the cgroup removed and the end
+// reported: so an OOM is never missed, never invented, and always before the exit that it caused.
+#pragma once
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/process.h"
+#include "core/spec.h"
+#include "isolation/cgroup.h"
+#include "isolation/launch.h"
+#include "loop/launcher.h"
+#include "loop/lifecycle.h"
+#include "loop/reactor.h"
+#include "loop/slot_table.h"
+
+namespace sigil::loop {
+
+enum class Cause : uint8_t { failed, exited, signaled, oom, timeout, stopped };
+const char* name(Cause cause);
+
+struct Times {
+    Time request{};
+    Time cloned{};
+    Time isolated{};
+    Time executed{};
+    Time exit_seen{};
+    Time reaped{};
+    Time cleaned{};
+};
+
+// What is known of a container's end.
+struct Outcome {
+    pid_t pid = -1;
+    ExitStatus status;
+    Cause cause = Cause::exited;
+    rusage usage = {};
+    std::optional<uint64_t> memory_peak;  // bytes; where the memory controller is
+    std::optional<uint64_t> memory_max;   // its own limit; UINT64_MAX: none
+    isolation::MemoryEvents memory;
+    Times times;
+    std::optional<Error> error;  // why the launch failed
+};
+
+class Observer {
+  public:
+    virtual ~Observer() = default;
+    virtual void started(const Spec& spec, const Outcome& so_far) = 0;
+    // Processes of the container have been killed for want of memory: `outcome.memory` says how
+    // many.
+    virtual void out_of_memory(const Spec& spec, const Outcome& so_far) = 0;
+    virtual void ended(const Spec& spec, const Outcome& outcome) = 0;
+    // Something went wrong that the container survives.
+    virtual void warning(const Spec& spec, const Error& error) = 0;
+};
+
+// A signal on its way to a container.
+struct Signal {
+    int number = 0;
+    std::optional<sigval> value;  // of sigqueue(3)
+};
+
+class Supervisor final : public Handler {
+  public:
+    Supervisor(Reactor& reactor, Launcher& launcher, Observer& observer);
+
+    // Takes the container on; `request` is when it was asked for.
+    Token start(Spec spec, Time request);
+    // The launcher's word on a start.
+    void launched(Token token, isolation::LaunchOutcome outcome);
+    // Without a ring nothing can be supervised: kills every container and blocks until it is gone.
+    // No end is reported.
+    void abandon();
+    // The same of what a launch left that was not taken over yet.
+    static void abandon(isolation::LaunchOutcome outcome);
+
+    // Sends a signal to every container; one still launching gets it once it runs.
+    void forward(const Signal& signal);
+    // Asks every container to end: forwards the signal, and kills what is left after its grace.
+    void stop(const Signal& signal);
+
+    void complete(const Completion& completion) override;
+
+    // Containers that are not gone.
+    [[nodiscard]] size_t live() const { return live_; }
+
+  private:
+    struct Container {
+        explicit Container(Spec asked) : spec(std::move(asked)) {}
+        Spec spec;
+        Token token;
+        Status status = Status::launching;
+        std::optional<Process> process;
+        std::optional<isolation::Cgroup> cgroup;
+        Fd init_status;
+        std::vector<Signal> pending;  // for a container that does not run yet
+        Outcome outcome;
+        uint32_t armed = 0;  // a bit for each Operation that is in flight
+        bool stop_requested = false;
+        bool timed_out = false;
+    };
+
+    void raise(Container& container, Event event);
+    void watch(Container& container);
+    void kill(Container& container);
+    void drain(Container& container);
+    void finish(Container& container);
+    void try_empty(Container& container);
+    Result<bool> remove_cgroup(Container& container);
+    void conclude(Container& container);
+
+    void on_exit(Container& container);
+    void on_memory_events(Container& container);
+    void account_memory(Container& container);
+    void read_command_status(Container& container);
+    void send(Container& container, const Signal& signal);
+    Cause cause_of(const Container& container) const;
+
+    bool is_armed(const Container& container, Operation operation) const;
+    void arm_poll(Container& container, Operation operation, int fd, uint32_t events);
+    void arm_timer(Container& container, Operation operation, Time at);
+    void disarm(Container& container, Operation operation);
+
+    Reactor& reactor_;
+    Launcher& launcher_;
+    Observer& observer_;
+    SlotTable<Container> containers_;
+    size_t live_ = 0;
+};
+
+}  // namespace sigil::loop

@@ -1,0 +1,47 @@
+// The base of every end-to-end test: whatever the test did, nothing of it may be left afterwards.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "files.h"
+#include "probe_facts.h"
+#include "rootfs.h"
+#include "sigil_runner.h"
+
+namespace sigil::e2e {
+
+// Mounts of our namespace, cgroups of our containers, and processes that are ours.
+struct Traces {
+    std::vector<std::string> mounts;
+    std::vector<std::string> cgroups;
+    std::vector<pid_t> processes;
+
+    static Traces now();
+    // What is here and was not there, a line each.
+    [[nodiscard]] std::vector<std::string> beyond(const Traces& before) const;
+};
+
+// Reaps what was orphaned to us, and waits until nothing is there that wasn't before; fails the
+// test if something stays.
+void expect_no_traces(const Traces& before);
+// For what may rightly stay after a SIGKILL to sigil: an empty cgroup. Fails if it isn't empty.
+void remove_abandoned_cgroups();
+// Reaps orphans until this program has no child left. False: one stays.
+bool await_no_processes();
+
+class E2e : public testing::Test {
+  protected:
+    void SetUp() override { before_ = Traces::now(); }
+    void TearDown() override;
+
+  private:
+    Traces before_;
+};
+
+// sigil failed by itself: code 125, one line that starts with "sigil: " and has `part` in it.
+void expect_failure(const Finished& finished, const std::string& part, int code = 125);
+
+}  // namespace sigil::e2e

@@ -1,0 +1,249 @@
+// The filesystem half of the launch recipe: which steps, in which order.
+#include <linux/mount.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "fixture.h"
+#include "isolation/plan_text.h"
+
+namespace sigil::isolation {
+namespace {
+
+using testing::message_of;
+
+constexpr int kRootTree = 7;
+
+Spec default_spec() {
+    Spec spec;
+    spec.name = spec.hostname = "web";
+    spec.rootfs = "/rootfs";
+    spec.args = {"/bin/true"};
+    return spec;
+}
+
+OpenedSources sources_for(const Spec& spec) {
+    OpenedSources sources;
+    sources.root_tree = kRootTree;
+    for (size_t index = 0; index < spec.mounts.size(); ++index)
+        sources.binds.push_back({.tree = static_cast<int>(100 + index)});
+    return sources;
+}
+
+LaunchPlan planned(const Spec& spec) {
+    LaunchPlan plan;
+    auto done = plan_mounts(spec, sources_for(spec), plan);
+    EXPECT_TRUE(done) << message_of(done);
+    return plan;
+}
+
+const Lines kDevices = {
+    "new_mount dev <tmpfs>",
+    "enter dev",
+    "make_node null",
+    "make_node zero",
+    "make_node full",
+    "make_node random",
+    "make_node urandom",
+    "make_node tty",
+    "make_link fd </proc/self/fd>",
+    "make_link stdin </proc/self/fd/0>",
+    "make_link stdout </proc/self/fd/1>",
+    "make_link stderr </proc/self/fd/2>",
+    "make_link ptmx <pts/ptmx>",
+    "make_link core </proc/kcore>",
+    "make_directory pts",
+    "mount_here pts <devpts>",
+    "make_directory shm",
+    "mount_here shm <tmpfs>",
+    "make_directory mqueue",
+    "mount_here mqueue <mqueue>",
+    "open_null null",
+};
+
+const Lines kProcMasks = {
+    "enter proc",
+    "mask_directory acpi",
+    "mask_directory asound",
+    "mask_file interrupts",
+    "mask_file kcore",
+    "mask_file keys",
+    "mask_file latency_stats",
+    "mask_file sched_debug",
+    "mask_directory scsi",
+    "mask_file timer_list",
+    "mask_file timer_stats",
+    "read_only_here bus",
+    "read_only_here fs",
+    "read_only_here irq",
+    "read_only_here sys",
+    "read_only_here sysrq-trigger",
+};
+
+const Lines kSys = {
+    "new_mount sys <sysfs>",          "enter sys",
+    "mount_here fs/cgroup <cgroup2>", "mask_directory devices/virtual/powercap",
+    "mask_directory firmware",
+};
+
+Lines joined(std::initializer_list<Lines> parts) {
+    Lines all;
+    for (const Lines& part : parts)
+        all.insert(all.end(), part.begin(), part.end());
+    return all;
+}
+
+const Lines kRoot = {"set_umask", "make_mounts_private", "attach_root", "pivot_root",
+                     "detach_old_root"};
+
+TEST(PlanMounts, IsTheWholeRecipeInOrder) {
+    EXPECT_EQ(lines_of(planned(default_spec()).setup),
+              joined({kRoot,
+                      {"begin_network", "new_mount proc <proc>"},
+                      kDevices,
+                      kProcMasks,
+                      {"set_hostname <web>", "unshare_cgroup", "join_network"},
+                      kSys}));
+}
+
+TEST(PlanMounts, MakesNoNetworkForTheHosts) {
+    Spec spec = default_spec();
+    spec.network = Network::host;
+    EXPECT_EQ(lines_of(planned(spec).setup), joined({kRoot,
+                                                     {"new_mount proc <proc>"},
+                                                     kDevices,
+                                                     kProcMasks,
+                                                     {"set_hostname <web>", "unshare_cgroup"},
+                                                     kSys}));
+}
+
+TEST(PlanMounts, MountsNoCgroupThatTheKernelHasNot) {
+    const Spec spec = default_spec();
+    OpenedSources sources = sources_for(spec);
+    sources.has_cgroup2 = false;
+    LaunchPlan plan;
+    ASSERT_TRUE(plan_mounts(spec, sources, plan));
+    Lines expected = lines_of(planned(spec).setup);
+    std::erase(expected, "mount_here fs/cgroup <cgroup2>");
+    EXPECT_EQ(lines_of(plan.setup), expected);
+}
+
+TEST(PlanMounts, MakesTheRootReadOnlyLast) {
+    Spec spec = default_spec();
+    spec.read_only_root = true;
+    spec.mounts.push_back({.type = "tmpfs", .target = "/tmp", .origin = "--tmpfs /tmp"});
+    const Lines lines = lines_of(planned(spec).setup);
+    EXPECT_EQ(lines.back(), "read_only_root");
+    EXPECT_EQ(lines[lines.size() - 2], "mount_at /tmp <tmpfs>");
+    EXPECT_FALSE(has_kind(planned(default_spec()).setup, StepKind::read_only_root));
+}
+
+// What each order is for, apart from the list above.
+TEST(PlanMounts, KeepsTheOrderThatTheKernelDemands) {
+    Spec spec = default_spec();
+    spec.mounts.push_back({.type = "bind", .source = "/src", .target = "/src", .origin = "--bind"});
+    const Lines lines = lines_of(planned(spec).setup);
+    auto before = [&](const char* first, const char* second) {
+        EXPECT_LT(index_of(lines, first), index_of(lines, second)) << first << ", " << second;
+    };
+    before("make_mounts_private", "attach_root");        // or the host would see our mounts
+    before("detach_old_root", "new_mount proc <proc>");  // nothing of the host is in reach any more
+    before("new_mount proc <proc>", "mask_file kcore");
+    before("open_null null", "mask_file interrupts");  // files are masked by /dev/null
+    before("join_network", "new_mount sys <sysfs>");   // sysfs shows its mounter's network
+    before("unshare_cgroup", "mount_here fs/cgroup <cgroup2>");
+    before("mask_directory firmware", "attach_tree /src");
+}
+
+// ---- what the steps hold ------------------------------------------------------------------------
+
+TEST(PlanMounts, AttachesTheTreeThatWasOpened) {
+    const LaunchPlan plan = planned(default_spec());
+    EXPECT_EQ(find_step(plan.setup, StepKind::attach_root)->fd, kRootTree);
+}
+
+TEST(PlanMounts, MakesTheDevicesOfTheOciSpec) {
+    const LaunchPlan plan = planned(default_spec());
+    std::vector<std::pair<std::string, uint64_t>> nodes;
+    for (const Step& step : plan.setup) {
+        if (step.kind != StepKind::make_node)
+            continue;
+        EXPECT_EQ(step.mode, uint32_t{S_IFCHR | 0666}) << step.path;
+        nodes.emplace_back(step.path, step.device);
+    }
+    const std::vector<std::pair<std::string, uint64_t>> expected = {
+        {"null", makedev(1, 3)},   {"zero", makedev(1, 5)},    {"full", makedev(1, 7)},
+        {"random", makedev(1, 8)}, {"urandom", makedev(1, 9)}, {"tty", makedev(5, 0)},
+    };
+    EXPECT_EQ(nodes, expected);
+}
+
+TEST(PlanMounts, LocksTheKernelsFilesystems) {
+    const LaunchPlan plan = planned(default_spec());
+    constexpr uint64_t kLocked = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    for (const Step& step : plan.setup) {
+        if (step.kind != StepKind::new_mount)
+            continue;
+        const std::string path = step.path;
+        EXPECT_TRUE(step.flags & MOUNT_ATTR_NOSUID) << path;
+        EXPECT_TRUE(step.flags & MOUNT_ATTR_NOEXEC) << path;
+        if (path == "proc") {
+            EXPECT_EQ(step.flags, kLocked);
+        }
+        if (path == "sys") {
+            EXPECT_EQ(step.flags, kLocked | MOUNT_ATTR_RDONLY);
+        }
+    }
+}
+
+TEST(PlanMounts, MountsTheCgroupsReadOnly) {
+    const LaunchPlan plan = planned(default_spec());
+    for (const Step& step : plan.setup)
+        if (line_of(step) == "mount_here fs/cgroup <cgroup2>") {
+            EXPECT_EQ(step.flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC),
+                      uint64_t{MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC});
+        }
+}
+
+TEST(PlanMounts, GivesTheHostnameWithItsLength) {
+    Spec spec = default_spec();
+    spec.hostname = "other";
+    const LaunchPlan plan = planned(spec);
+    const Step* step = find_step(plan.setup, StepKind::set_hostname);
+    EXPECT_STREQ(step->source, "other");
+    EXPECT_EQ(step->flags, 5U);
+}
+
+TEST(PlanMounts, ClearsTheUmaskFirst) {
+    const LaunchPlan plan = planned(default_spec());
+    EXPECT_EQ(plan.setup.front().kind, StepKind::set_umask);
+    EXPECT_EQ(plan.setup.front().mode, 0U);
+}
+
+TEST(PlanMounts, PlansOnlyTheSetup) {
+    const LaunchPlan plan = planned(default_spec());
+    EXPECT_TRUE(plan.target.empty());
+    EXPECT_TRUE(plan.init.empty());
+}
+
+TEST(LaunchPlan, KeepsItsTextsWhereTheyAre) {
+    LaunchPlan plan;
+    const char* first = plan.keep("first");
+    const char* const* words = plan.keep(std::vector<std::string>{"a", "b"});
+    for (int count = 0; count < 1000; ++count)
+        plan.keep(std::string(100, 'x'));
+    EXPECT_STREQ(first, "first");
+    EXPECT_STREQ(words[0], "a");
+    EXPECT_STREQ(words[1], "b");
+    EXPECT_EQ(words[2], nullptr);
+    const LaunchPlan moved = std::move(plan);
+    EXPECT_STREQ(first, "first");
+    EXPECT_STREQ(words[1], "b");
+}
+
+}  // namespace
+}  // namespace sigil::isolation

@@ -1,0 +1,84 @@
+// A ring driven by hand: it remembers what was asked for, and completes what the test says, in the
+// order that the test says. No kernel, no waiting.
+#pragma once
+
+#include <errno.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "loop/ring.h"
+
+namespace sigil::loop {
+
+class FakeRing final : public Ring {
+  public:
+    struct Asked {
+        Token token;
+        int fd = -1;          // of a poll
+        uint32_t events = 0;  // of a poll
+        Time at{};            // of a timer
+    };
+
+    void poll(Token token, int fd, uint32_t events) override {
+        EXPECT_FALSE(find(token)) << "a second poll of the same operation";
+        in_flight_.push_back({.token = token, .fd = fd, .events = events});
+    }
+    void timer(Token token, Time at) override {
+        EXPECT_FALSE(find(token)) << "a second timer of the same operation";
+        in_flight_.push_back({.token = token, .at = at});
+    }
+    void cancel(Token token) override { cancels_.push_back(token); }
+
+    // Gives what was completed since. A turn that would wait for ever is an error.
+    Result<void> wait(std::vector<Completion>& completions) override {
+        if (ready_.empty())
+            return failure("nothing is ready on the fake ring");
+        completions.insert(completions.end(), ready_.begin(), ready_.end());
+        ready_.clear();
+        return {};
+    }
+
+    // What is in flight under the token, or null.
+    [[nodiscard]] const Asked* find(Token token) const {
+        auto found = std::ranges::find(in_flight_, token, &Asked::token);
+        return found == in_flight_.end() ? nullptr : &*found;
+    }
+    [[nodiscard]] bool has(Token token) const { return find(token) != nullptr; }
+    [[nodiscard]] bool was_cancelled(Token token) const {
+        return std::ranges::find(cancels_, token) != cancels_.end();
+    }
+    [[nodiscard]] size_t in_flight() const { return in_flight_.size(); }
+
+    // Completes what is in flight under the token.
+    void complete(Token token, int32_t result) {
+        EXPECT_TRUE(has(token)) << "operation " << static_cast<int>(token.operation)
+                                << " is not in flight";
+        std::erase_if(in_flight_, [token](const Asked& asked) { return asked.token == token; });
+        inject(token, result);
+    }
+    // A completion that was never asked for, or a second one.
+    void inject(Token token, int32_t result) { ready_.push_back({token, result}); }
+    // Works off the cancels as the kernel does: one completion for the operation, if it is still in
+    // flight, and one for the cancel itself, that belongs to nobody. Says whether there were any.
+    bool work_off_cancels() {
+        auto cancels = std::exchange(cancels_, {});
+        for (Token token : cancels) {
+            const bool found = has(token);
+            if (found)
+                complete(token, -ECANCELED);
+            inject(Token{}, found ? 0 : -ENOENT);
+        }
+        return !cancels.empty();
+    }
+
+  private:
+    std::vector<Asked> in_flight_;
+    std::vector<Token> cancels_;
+    std::vector<Completion> ready_;
+};
+
+}  // namespace sigil::loop

@@ -1,0 +1,133 @@
+// The reactor: the whole batch is copied out before anything is dispatched.
+#include "loop/reactor.h"
+
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "fixture.h"
+#include "loop/fake_ring.h"
+#include "loop/settling.h"
+
+namespace sigil::loop {
+namespace {
+
+constexpr Token kOne = {Source::container, Operation::exit, 0, 1};
+constexpr Token kTwo = {Source::container, Operation::oom, 0, 1};
+constexpr Token kSignal = {Source::signals, Operation::readable, 0, 0};
+
+class Recorder final : public Handler {
+  public:
+    void complete(const Completion& completion) override {
+        seen.push_back(completion);
+        if (then)
+            then(completion);
+    }
+    std::vector<Completion> seen;
+    std::function<void(const Completion&)> then;
+};
+
+class ReactorTest : public ::testing::Test {
+  protected:
+    ReactorTest() {
+        reactor.use(ring);
+        reactor.attach(Source::container, containers);
+        reactor.attach(Source::signals, signals);
+    }
+    FakeRing ring;
+    loop::Reactor reactor;
+    Recorder containers;
+    Recorder signals;
+};
+
+using Reactor = ReactorTest;
+
+TEST_F(Reactor, GivesEachSourceItsOwnCompletionsInOrder) {
+    ring.inject(kTwo, 2);
+    ring.inject(kSignal, 3);
+    ring.inject(kOne, -4);
+    ASSERT_TRUE(reactor.turn());
+    ASSERT_EQ(containers.seen.size(), 2U);
+    EXPECT_EQ(containers.seen[0].token, kTwo);
+    EXPECT_EQ(containers.seen[0].result, 2);
+    EXPECT_EQ(containers.seen[1].token, kOne);
+    EXPECT_EQ(containers.seen[1].result, -4);
+    ASSERT_EQ(signals.seen.size(), 1U);
+    EXPECT_EQ(signals.seen[0].token, kSignal);
+}
+
+TEST_F(Reactor, DropsWhatNobodyWaitsFor) {
+    ring.inject(Token{}, 0);
+    ring.inject({Source::launcher, Operation::readable, 0, 0}, 0);
+    ASSERT_TRUE(reactor.turn());
+    EXPECT_TRUE(containers.seen.empty());
+    EXPECT_TRUE(signals.seen.empty());
+}
+
+TEST_F(Reactor, LetsAHandlerAskForMoreInTheMiddleOfABatch) {
+    containers.then = [this](const Completion& completion) {
+        if (completion.token == kOne)
+            for (uint32_t slot = 2; slot < 100; ++slot)
+                ring.poll({Source::container, Operation::exit, 0, slot}, 0, 1);
+    };
+    ring.inject(kOne, 0);
+    ring.inject(kTwo, 0);
+    ASSERT_TRUE(reactor.turn());
+    EXPECT_EQ(containers.seen.size(), 2U);
+    EXPECT_EQ(ring.in_flight(), 98U);
+}
+
+TEST_F(Reactor, GivesWhatBecomesReadyMeanwhileToTheNextTurn) {
+    containers.then = [this](const Completion& completion) {
+        if (completion.token == kOne)
+            ring.inject(kTwo, 0);
+    };
+    ring.inject(kOne, 0);
+    ASSERT_TRUE(reactor.turn());
+    EXPECT_EQ(containers.seen.size(), 1U);
+    ASSERT_TRUE(reactor.turn());
+    EXPECT_EQ(containers.seen.size(), 2U);
+}
+
+TEST_F(Reactor, FinishesItsBatchWhenItIsStopped) {
+    containers.then = [this](const Completion&) { reactor.stop(); };
+    ring.inject(kOne, 0);
+    ring.inject(kTwo, 0);
+    EXPECT_TRUE(reactor.run());
+    EXPECT_EQ(containers.seen.size(), 2U);
+}
+
+TEST_F(Reactor, TurnsUntilItIsStopped) {
+    containers.then = [this](const Completion&) {
+        if (containers.seen.size() < 5)
+            ring.inject(kOne, 0);
+        else
+            reactor.stop();
+    };
+    ring.inject(kOne, 0);
+    EXPECT_TRUE(reactor.run());
+    EXPECT_EQ(containers.seen.size(), 5U);
+}
+
+TEST_F(Reactor, EndsWithTheRingsError) {
+    const auto done = reactor.run();
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().message(), "wait for completions: nothing is ready on the fake ring");
+}
+
+TEST_F(Reactor, SettlesOnceAndGoesOnRunning) {
+    Settling settling;
+    settling.attach(reactor, std::chrono::seconds(9));
+    const Token timer = {Source::settling, Operation::timed_out, 0, 0};
+    ASSERT_TRUE(ring.has(timer));
+    EXPECT_EQ(ring.find(timer)->at, std::chrono::seconds(9));
+    ring.complete(timer, -ETIME);
+    ASSERT_TRUE(reactor.turn());
+    EXPECT_EQ(ring.in_flight(), 0U);
+    ring.inject(kOne, 0);  // this code and its data are still here
+    ASSERT_TRUE(reactor.turn());
+    EXPECT_EQ(containers.seen.size(), 1U);
+}
+
+}  // namespace
+}  // namespace sigil::loop

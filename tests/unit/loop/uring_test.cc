@@ -1,0 +1,243 @@
+// The ring on the kernel's io_uring. Skipped, with the reason, where that is switched off.
+#include "loop/uring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "core/sys.h"
+#include "loop/reactor.h"
+
+namespace sigil::loop {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr unsigned kEntries = 8;
+
+Token token(uint32_t slot, Operation operation = Operation::exit) {
+    return {Source::container, operation, 0, slot};
+}
+
+struct Pipe {
+    Pipe() {
+        int ends[2];
+        EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+        reader = Fd(ends[0]);
+        writer = Fd(ends[1]);
+    }
+    void write() const { EXPECT_EQ(::write(writer.get(), "x", 1), 1); }
+    Fd reader;
+    Fd writer;
+};
+
+class UringTest : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        auto opened = loop::UringRing::open(kEntries);
+        if (!opened)
+            GTEST_SKIP() << opened.error().message();
+        ring = std::move(*opened);
+    }
+    // Waits until `count` operations have completed; those of cancels belong to nobody.
+    std::vector<Completion> await(size_t count) {
+        std::vector<Completion> seen;
+        while (seen.size() < count) {
+            std::vector<Completion> batch;
+            auto waited = ring->wait(batch);
+            EXPECT_TRUE(waited) << waited.error().message();
+            EXPECT_FALSE(batch.empty());
+            if (!waited)
+                break;
+            std::erase_if(batch,
+                          [](const Completion& completion) { return completion.token == Token{}; });
+            seen.insert(seen.end(), batch.begin(), batch.end());
+        }
+        return seen;
+    }
+
+    std::unique_ptr<loop::UringRing> ring;
+};
+
+using UringRing = UringTest;
+
+TEST_F(UringRing, CompletesAPollOnceItsDescriptorIsReady) {
+    const Pipe pipe;
+    ring->poll(token(1), pipe.reader.get(), POLLIN);
+    pipe.write();
+    const auto seen = await(1);
+    ASSERT_EQ(seen.size(), 1U);
+    EXPECT_EQ(seen[0].token, token(1));
+    EXPECT_TRUE(seen[0].result & POLLIN);
+}
+
+TEST_F(UringRing, CompletesAPollOfWhatBecomesReadyWhileItWaits) {
+    const Pipe pipe;
+    ring->poll(token(1), pipe.reader.get(), POLLIN);
+    ring->timer(token(2, Operation::timed_out), sys::monotonic_now() + 20ms);
+    EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));  // handed in, not ready
+    pipe.write();
+    EXPECT_EQ(await(1)[0].token, token(1));
+}
+
+TEST_F(UringRing, PollsOnceOnly) {
+    const Pipe pipe;
+    pipe.write();
+    ring->poll(token(1), pipe.reader.get(), POLLIN);
+    EXPECT_EQ(await(1)[0].token, token(1));
+    pipe.write();
+    ring->timer(token(2, Operation::timed_out), sys::monotonic_now() + 20ms);
+    EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));
+}
+
+TEST_F(UringRing, TellsAClosedPipe) {
+    Pipe pipe;
+    pipe.writer.reset();
+    ring->poll(token(1), pipe.reader.get(), POLLIN);
+    EXPECT_TRUE(await(1)[0].result & POLLHUP);
+}
+
+TEST_F(UringRing, TellsADescriptorThatIsNone) {
+    ring->poll(token(1), 9999, POLLIN);
+    EXPECT_EQ(await(1)[0].result, -EBADF);
+}
+
+TEST_F(UringRing, CompletesATimerAtItsTime) {
+    const Time at = sys::monotonic_now() + 30ms;
+    ring->timer(token(1, Operation::grace_over), at);
+    const auto seen = await(1);
+    EXPECT_GE(sys::monotonic_now(), at);
+    EXPECT_EQ(seen[0].token, token(1, Operation::grace_over));
+    EXPECT_EQ(seen[0].result, -ETIME);
+}
+
+TEST_F(UringRing, CompletesATimerOfThePastAtOnce) {
+    ring->timer(token(1, Operation::timed_out), sys::monotonic_now() - 1s);
+    EXPECT_EQ(await(1)[0].result, -ETIME);
+}
+
+TEST_F(UringRing, CompletesTimersInTheOrderOfTheirTimes) {
+    const Time now = sys::monotonic_now();
+    ring->timer(token(3), now + 60ms);
+    ring->timer(token(1), now + 20ms);
+    ring->timer(token(2), now + 40ms);
+    const auto seen = await(3);
+    for (uint32_t index = 0; index < 3; ++index)
+        EXPECT_EQ(seen[index].token.slot, index + 1);
+}
+
+TEST_F(UringRing, CancelsAPoll) {
+    const Pipe pipe;
+    ring->poll(token(1), pipe.reader.get(), POLLIN);
+    ring->cancel(token(1));
+    const auto seen = await(1);
+    EXPECT_EQ(seen[0].token, token(1));
+    EXPECT_EQ(seen[0].result, -ECANCELED);
+}
+
+TEST_F(UringRing, CancelsATimerThatWasHandedInBefore) {
+    ring->timer(token(1, Operation::grace_over), sys::monotonic_now() + 1h);
+    ring->timer(token(2), sys::monotonic_now());
+    EXPECT_EQ(await(1)[0].token, token(2));
+    ring->cancel(token(1, Operation::grace_over));
+    const auto seen = await(1);
+    EXPECT_EQ(seen[0].token, token(1, Operation::grace_over));
+    EXPECT_EQ(seen[0].result, -ECANCELED);
+}
+
+TEST_F(UringRing, CancelsOnlyWhatItWasAskedTo) {
+    const Pipe pipe;
+    ring->poll(token(1, Operation::exit), pipe.reader.get(), POLLIN);
+    ring->poll(token(1, Operation::oom), pipe.reader.get(), POLLIN);
+    ring->cancel(token(1, Operation::oom));
+    EXPECT_EQ(await(1)[0].token, token(1, Operation::oom));
+    pipe.write();
+    EXPECT_EQ(await(1)[0].token, token(1, Operation::exit));
+}
+
+TEST_F(UringRing, MindsNoCancelOfWhatIsNotThere) {
+    ring->cancel(token(1));
+    std::vector<Completion> batch;
+    ASSERT_TRUE(ring->wait(batch));
+    ASSERT_EQ(batch.size(), 1U);
+    EXPECT_EQ(batch[0].token, Token{});
+    EXPECT_EQ(batch[0].result, -ENOENT);
+}
+
+TEST_F(UringRing, TakesMoreOperationsThanItHasEntries) {
+    constexpr uint32_t kCount = 500;
+    std::vector<Pipe> pipes(kCount);
+    for (uint32_t index = 0; index < kCount; ++index)
+        ring->poll(token(index), pipes[index].reader.get(), POLLIN);
+    for (const Pipe& pipe : pipes)
+        pipe.write();
+    std::map<uint32_t, int> times;
+    for (const Completion& completion : await(kCount))
+        ++times[completion.token.slot];
+    EXPECT_EQ(times.size(), size_t{kCount});
+    EXPECT_TRUE(std::ranges::all_of(times, [](const auto& entry) { return entry.second == 1; }));
+}
+
+// They complete as they are handed in: more than the completion queue holds, before any is taken.
+TEST_F(UringRing, LosesNoCompletionWhenItsQueueOverflows) {
+    constexpr uint32_t kCount = 500;
+    const Pipe pipe;
+    pipe.write();
+    for (uint32_t index = 0; index < kCount; ++index)
+        ring->poll(token(index), pipe.reader.get(), POLLIN);
+    std::map<uint32_t, int> times;
+    for (const Completion& completion : await(kCount))
+        ++times[completion.token.slot];
+    EXPECT_EQ(times.size(), size_t{kCount});
+}
+
+TEST_F(UringRing, TakesMoreTimersThanItHasEntries) {
+    constexpr uint32_t kCount = 300;
+    const Time at = sys::monotonic_now() + 10ms;
+    for (uint32_t index = 0; index < kCount; ++index)
+        ring->timer(token(index), at);
+    for (const Completion& completion : await(kCount))
+        EXPECT_EQ(completion.result, -ETIME);
+}
+
+TEST_F(UringRing, CarriesEveryBitOfAToken) {
+    const Pipe pipe;
+    pipe.write();
+    const Token large = {Source::container, Operation::timed_out, Token::kMask, Token::kMask};
+    ring->poll(large, pipe.reader.get(), POLLIN);
+    EXPECT_EQ(await(1)[0].token, large);
+}
+
+TEST_F(UringRing, TurnsAReactor) {
+    struct Stopper final : Handler {
+        explicit Stopper(Reactor& turned) : reactor(turned) {}
+        void complete(const Completion& completion) override {
+            result = completion.result;
+            reactor.stop();
+        }
+        Reactor& reactor;
+        int32_t result = 0;
+    };
+    Reactor reactor;
+    reactor.use(*ring);
+    Stopper stopper(reactor);
+    reactor.attach(Source::container, stopper);
+    const Pipe pipe;
+    pipe.write();
+    reactor.ring().poll(token(1), pipe.reader.get(), POLLIN);
+    EXPECT_TRUE(reactor.run());
+    EXPECT_TRUE(stopper.result & POLLIN);
+}
+
+TEST_F(UringRing, ClampsHowManyEntriesItIsAskedFor) {
+    EXPECT_TRUE(loop::UringRing::open(1U << 20));
+}
+
+}  // namespace
+}  // namespace sigil::loop
