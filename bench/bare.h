@@ -24,6 +24,18 @@ inline long as_register(decltype(nullptr)) {
     return 0;
 }
 
+inline long raw_call6(long number, long a, long b, long c, long d, long e, long f) {
+    register long r10 asm("r10") = d;
+    register long r8 asm("r8") = e;
+    register long r9 asm("r9") = f;
+    long result;
+    asm volatile("syscall"
+                 : "=a"(result)
+                 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                 : "rcx", "r11", "memory");
+    return result;
+}
+
 inline long raw_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0) {
     register long r10 asm("r10") = d;
     register long r8 asm("r8") = e;

@@ -54,12 +54,16 @@ const Words kCapabilities = {
     "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT",
 };
 
-void write_words(Writer& json, const char* key, Words words) {
+void write_words(Writer& json, const char* key, const Command& words) {
     json.Key(key);
     json.StartArray();
-    for (const char* word : words)
-        json.String(word);
+    for (const std::string& word : words)
+        json.String(word.c_str());
     json.EndArray();
+}
+
+void write_words(Writer& json, const char* key, Words words) {
+    write_words(json, key, Command(words.begin(), words.end()));
 }
 
 void write_text(Writer& json, const char* key, const std::string& text) {
@@ -67,7 +71,7 @@ void write_text(Writer& json, const char* key, const std::string& text) {
     json.String(text.c_str());
 }
 
-void write_process(Writer& json, const std::string& guest) {
+void write_process(Writer& json, const Command& guest) {
     json.Key("process");
     json.StartObject();
     json.Key("terminal");
@@ -79,8 +83,8 @@ void write_process(Writer& json, const std::string& guest) {
     json.Key("gid");
     json.Int(0);
     json.EndObject();
-    write_words(json, "args", {guest.c_str()});
-    write_words(json, "env", {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"});
+    write_words(json, "args", guest);
+    write_words(json, "env", Words{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"});
     write_text(json, "cwd", "/");
     json.Key("capabilities");
     json.StartObject();
@@ -127,7 +131,7 @@ void write_linux(Writer& json, bool own_network) {
 
 }  // namespace
 
-void write_bundle(const std::string& directory, const std::string& rootfs, const std::string& guest,
+void write_bundle(const std::string& directory, const std::string& rootfs, const Command& guest,
                   bool own_network) {
     rapidjson::StringBuffer buffer;
     Writer json(buffer);

@@ -4,10 +4,12 @@
 
 #include <string>
 
+#include "process.h"
+
 namespace sigil::bench {
 
-// Makes the directory and its config.json for the given guest program.
-void write_bundle(const std::string& directory, const std::string& rootfs, const std::string& guest,
+// Makes the directory and its config.json for the given guest, a program and its arguments.
+void write_bundle(const std::string& directory, const std::string& rootfs, const Command& guest,
                   bool own_network);
 
 }  // namespace sigil::bench

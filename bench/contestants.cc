@@ -19,7 +19,7 @@ struct Candidate {
     bool has_version;
 };
 
-std::vector<Candidate> candidates(const Options& options) {
+std::vector<Candidate> candidates(const FieldOptions& options) {
     return {
         {"floor", Kind::kFloor, options.floor, true, false},
         {"floor-bare", Kind::kFloor, options.floor + "-bare", false, false},
@@ -41,41 +41,51 @@ Command join(Command left, const Command& right) {
 }
 
 Command sigil_command(const Contestant& contestant, Network network, const std::string& rootfs,
-                      const std::string& guest) {
+                      const Command& guest) {
     Command command = {contestant.program, "run", "--rootfs", rootfs, "--network",
                        to_string(network)};
     if (contestant.kind == Kind::kSigilNoInit)
         command.push_back("--no-init");
-    return join(command, {"--", guest});
+    command.push_back("--");
+    return join(command, guest);
 }
 
 // As close as its options get: bwrap masks and protects no paths, and binds the host's /sys with
 // the cgroups in it. It keeps a PID 1 of its own, which reaps, as sigil does.
 Command bubblewrap_command(const Contestant& contestant, Network network, const std::string& rootfs,
-                           const std::string& guest) {
+                           const Command& guest) {
     Command command = {contestant.program, "--unshare-pid", "--unshare-uts", "--unshare-ipc",
                        "--unshare-cgroup"};
     if (network == Network::kNone)
         command.push_back("--unshare-net");
-    return join(command, {"--bind", rootfs, "/", "--proc", "/proc", "--dev", "/dev", "--mqueue",
-                          "/dev/mqueue", "--ro-bind", "/sys", "/sys", "--die-with-parent",
-                          "--hostname", "sigil", guest});
+    command = join(command, {"--bind", rootfs, "/", "--proc", "/proc", "--dev", "/dev", "--mqueue",
+                             "/dev/mqueue", "--ro-bind", "/sys", "/sys", "--die-with-parent",
+                             "--hostname", "sigil"});
+    return join(command, guest);
 }
 
 }  // namespace
 
-Field::Field(const Options& options, const Workspace& workspace, const Runner& runner)
+bool FieldOptions::wants(const std::string& name) const {
+    return only.empty() || std::find(only.begin(), only.end(), name) != only.end();
+}
+
+std::vector<Command> guests() {
+    return {{"/true"}, {"/pause"}, {"/stamp", "/stamps", "0"}, {"/stamp", "/stamps", "1", "stay"}};
+}
+
+Field::Field(const FieldOptions& options, const Workspace& workspace, const Runner& runner)
     : workspace_(workspace) {
-    find(options, runner);
+    find_all(options, runner);
     for (Network network : {Network::kNone, Network::kHost}) {
-        for (const char* guest : {"/true", "/pause"}) {
+        for (const Command& guest : guests()) {
             write_bundle(bundle(network, guest), workspace.rootfs(), guest,
                          network == Network::kNone);
         }
     }
 }
 
-void Field::find(const Options& options, const Runner& runner) {
+void Field::find_all(const FieldOptions& options, const Runner& runner) {
     std::vector<std::string> unknown = options.only;
     for (const Candidate& candidate : candidates(options)) {
         std::erase(unknown, candidate.name);
@@ -100,10 +110,19 @@ void Field::find(const Options& options, const Runner& runner) {
         fail("no contestant is left");
 }
 
-Command Field::command(const Contestant& contestant, Network network, const std::string& guest) {
+const Contestant* Field::find(const std::string& name) const {
+    for (const Contestant& contestant : contestants_) {
+        if (contestant.name == name)
+            return &contestant;
+    }
+    return nullptr;
+}
+
+Command Field::command(const Contestant& contestant, Network network, const Command& guest) {
     switch (contestant.kind) {
         case Kind::kFloor:
-            return {contestant.program, "--net", to_string(network), workspace_.rootfs(), guest};
+            return join({contestant.program, "--net", to_string(network), workspace_.rootfs()},
+                        guest);
         case Kind::kSigil:
         case Kind::kSigilNoInit:
             return sigil_command(contestant, network, workspace_.rootfs(), guest);
@@ -115,16 +134,16 @@ Command Field::command(const Contestant& contestant, Network network, const std:
     fail("{} has no command line", contestant.name);
 }
 
-Command Field::oci_command(const Contestant& contestant, Network network,
-                           const std::string& guest) {
+Command Field::oci_command(const Contestant& contestant, Network network, const Command& guest) {
     const std::string name = fmt::format("sigil-bench-{}-{}", getpid(), ++containers_);
     return {
         contestant.program,     "--root", workspace_.state() + "/" + contestant.name, "run", "-b",
         bundle(network, guest), name};
 }
 
-std::string Field::bundle(Network network, const std::string& guest) const {
-    return workspace_.file(fmt::format("bundle-{}-{}", to_string(network), guest.substr(1)));
+std::string Field::bundle(Network network, const Command& guest) const {
+    return workspace_.file(
+        fmt::format("bundle-{}-{}-{}", to_string(network), guest.front().substr(1), guest.size()));
 }
 
 }  // namespace sigil::bench

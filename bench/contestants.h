@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "options.h"
 #include "process.h"
 #include "workspace.h"
 
@@ -26,28 +25,47 @@ struct Contestant {
     std::string version;
 };
 
+// Where the programs are, and who is wanted.
+struct FieldOptions {
+    std::string sigil;
+    std::string floor;
+    std::vector<std::string> only;
+
+    // Whether `only` is empty or names it.
+    bool wants(const std::string& name) const;
+};
+
 struct Skipped {
     std::string name;
     std::string reason;
 };
 
+// What runs inside: `true`, `pause`, and `stamp` in its two ways, writing into the rootfs's /stamps
+// (stamp.cc).
+std::vector<Command> guests();
+
 class Field {
   public:
     // Finds the programs and writes the peers' bundles. A peer that isn't installed is skipped;
     // sigil and the floor have to be there, if they weren't left out by --only.
-    Field(const Options& options, const Workspace& workspace, const Runner& runner);
+    Field(const FieldOptions& options, const Workspace& workspace, const Runner& runner);
 
     const std::vector<Contestant>& contestants() const { return contestants_; }
     const std::vector<Skipped>& skipped() const { return skipped_; }
 
-    // The guest is "/true" or "/pause". OCI runtimes want another name for each container: each
-    // call gives one.
-    Command command(const Contestant& contestant, Network network, const std::string& guest);
+    // The guest is one of guests(). OCI runtimes want another name for each container: each call
+    // gives one.
+    Command command(const Contestant& contestant, Network network, const Command& guest);
+
+    // The bundle of an OCI runtime for one of guests().
+    std::string bundle(Network network, const Command& guest) const;
+
+    // Null if it takes no part.
+    const Contestant* find(const std::string& name) const;
 
   private:
-    void find(const Options& options, const Runner& runner);
-    Command oci_command(const Contestant& contestant, Network network, const std::string& guest);
-    std::string bundle(Network network, const std::string& guest) const;
+    void find_all(const FieldOptions& options, const Runner& runner);
+    Command oci_command(const Contestant& contestant, Network network, const Command& guest);
 
     const Workspace& workspace_;
     std::vector<Contestant> contestants_;

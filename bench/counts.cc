@@ -38,7 +38,7 @@ CountRow count_one(Field& field, const Contestant& contestant, Network network,
     std::vector<int> counts;
     for (int i = 0; i < kRuns; ++i) {
         Command command = {find_program("strace"), "-f", "-qq", "-o", trace, "--"};
-        const Command traced = field.command(contestant, network, "/true");
+        const Command traced = field.command(contestant, network, {"/true"});
         command.insert(command.end(), traced.begin(), traced.end());
         runner.time(contestant.name + " below strace", command);
         counts.push_back(count_lines(trace));

@@ -1,68 +1,10 @@
 #include "json.h"
 
-#include <fstream>
-
-#include <rapidjson/prettywriter.h>
-#include <rapidjson/stringbuffer.h>
-
-#include "failure.h"
+#include "json_writer.h"
 
 namespace sigil::bench {
 
 namespace {
-
-using Writer = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
-
-void put(Writer& json, const char* key, const std::string& value) {
-    json.Key(key);
-    json.String(value.c_str());
-}
-
-void put(Writer& json, const char* key, const char* value) {
-    put(json, key, std::string(value));
-}
-
-void put(Writer& json, const char* key, double value) {
-    json.Key(key);
-    json.Double(value);
-}
-
-void put(Writer& json, const char* key, long value) {
-    json.Key(key);
-    json.Int64(value);
-}
-
-void put(Writer& json, const char* key, int value) {
-    put(json, key, long{value});
-}
-
-void put(Writer& json, const char* key, bool value) {
-    json.Key(key);
-    json.Bool(value);
-}
-
-// An array of objects, each filled in by `fill`.
-template <typename Rows, typename Fill>
-void put_rows(Writer& json, const char* key, const Rows& rows, Fill fill) {
-    json.Key(key);
-    json.StartArray();
-    for (const auto& row : rows) {
-        json.StartObject();
-        fill(row);
-        json.EndObject();
-    }
-    json.EndArray();
-}
-
-void put_bars(Writer& json, const char* key, const std::vector<Bar>& bars) {
-    put_rows(json, key, bars, [&](const Bar& bar) {
-        put(json, "subject", bar.subject);
-        put(json, "against", bar.against);
-        put(json, "value", bar.value);
-        put(json, "limit", bar.limit);
-        put(json, "met", bar.met());
-    });
-}
 
 void put_machine(Writer& json, const Results& results) {
     put(json, "date", results.machine.date);
@@ -181,12 +123,7 @@ void write_json(const Results& results, const std::string& path) {
         put_memory(json, *results.memory);
     put_leftovers(json, results);
     json.EndObject();
-
-    std::ofstream file(path);
-    file << buffer.GetString() << '\n';
-    file.close();
-    if (!file)
-        fail("write {}", path);
+    save(buffer, path);
 }
 
 }  // namespace sigil::bench

@@ -68,7 +68,7 @@ LatencySection measure_latency(Field& field, const Runner& runner, Network netwo
     for (int round = -kWarmUps; round < rounds; ++round) {
         std::shuffle(order.begin(), order.end(), random);
         for (size_t i : order) {
-            const Command command = field.command(contestants[i], network, kGuest);
+            const Command command = field.command(contestants[i], network, {kGuest});
             if (cold && round >= 0)
                 sleep_ms(kColdPauseMs);
             const double time = runner.time(contestants[i].name, command);

@@ -109,7 +109,7 @@ std::vector<LeftoverRow> look_for_leftovers(Field& field, const Runner& runner) 
         const Snapshot before = take_snapshot();
         for (int i = 0; i < kRuns; ++i) {
             const Network network = i % 2 == 0 ? Network::kNone : Network::kHost;
-            runner.time(contestant.name, field.command(contestant, network, "/true"));
+            runner.time(contestant.name, field.command(contestant, network, {"/true"}));
         }
         rows.push_back(compare_with_now(contestant.name, kRuns, before));
     }

@@ -1,5 +1,7 @@
 // The machine that the figures are from. No host name: the file may be published.
 
+#include "machine.h"
+
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -7,7 +9,6 @@
 #include <sstream>
 
 #include "process.h"
-#include "results.h"
 
 namespace sigil::bench {
 

@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <sstream>
 
 #include "failure.h"
@@ -18,18 +17,6 @@ constexpr int kPatienceMs = 10'000;
 constexpr int kStepMs = 10;
 // PID 1 may become what it stays (sigil's init) only once the guest runs.
 constexpr int kSettleMs = 300;
-
-std::string name_of(pid_t process) {
-    std::string name = read_file(fmt::format("/proc/{}/comm", process));
-    if (!name.empty())
-        name.pop_back();
-    return name;
-}
-
-long field_of(const std::string& file, const std::string& key) {
-    const size_t start = file.find("\n" + key);
-    return start == std::string::npos ? 0 : std::atol(file.c_str() + start + 1 + key.size());
-}
 
 // The last number of NSpid is the process's number in its own namespace.
 bool is_first_in_namespace(pid_t process) {
@@ -77,7 +64,7 @@ ProcessMemory look_at(pid_t process, pid_t root) {
 MemoryRow measure_one(Field& field, const Contestant& contestant, const Runner& runner) {
     MemoryRow row;
     row.name = contestant.name;
-    const pid_t root = runner.spawn(field.command(contestant, Network::kNone, kGuest));
+    const pid_t root = runner.spawn(field.command(contestant, Network::kNone, {kGuest}));
     await_guest(root, contestant, runner);
     for (pid_t process : tree_of(root)) {
         const ProcessMemory memory = look_at(process, root);

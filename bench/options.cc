@@ -2,13 +2,10 @@
 
 #include <getopt.h>
 
-#include <algorithm>
-#include <charconv>
 #include <filesystem>
-#include <sstream>
-#include <string_view>
 
 #include "failure.h"
+#include "words.h"
 #include "workspace.h"
 
 namespace sigil::bench {
@@ -41,28 +38,7 @@ const option kOptions[] = {
     {},
 };
 
-int parse_number(const char* name, std::string_view text) {
-    int value = 0;
-    const auto [end, error] = std::from_chars(text.begin(), text.end(), value);
-    if (error != std::errc() || end != text.end() || value < 0) {
-        fail("--{} {}: not a number", name, text);
-    }
-    return value;
-}
-
-std::vector<std::string> split(const std::string& text) {
-    std::vector<std::string> words;
-    std::istringstream stream(text);
-    for (std::string word; std::getline(stream, word, ',');)
-        words.push_back(word);
-    return words;
-}
-
 }  // namespace
-
-bool Options::wants(const std::string& name) const {
-    return only.empty() || std::find(only.begin(), only.end(), name) != only.end();
-}
 
 Options parse_options(int argc, char** argv) {
     Options options;

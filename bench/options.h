@@ -3,21 +3,16 @@
 #pragma once
 
 #include <string>
-#include <vector>
+
+#include "contestants.h"
 
 namespace sigil::bench {
 
-struct Options {
+struct Options : FieldOptions {
     int hot_runs = 200;
     int cold_runs = 40;
     std::string json;
-    std::string sigil;
-    std::string floor;
-    std::vector<std::string> only;
     bool skip_counts = false;
-
-    // Whether --only was not given or names it.
-    bool wants(const std::string& name) const;
 };
 
 // Prints the usage and exits on a mistake or --help.

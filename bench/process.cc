@@ -28,9 +28,7 @@ char kPath[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 char* const kEnvironment[] = {kPath, nullptr};
 
 double now_ms() {
-    timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+    return static_cast<double>(now_ns()) / 1e6;
 }
 
 std::vector<char*> pointers(const Command& command) {
@@ -86,10 +84,10 @@ Runner::~Runner() {
     close(errors_);
 }
 
-pid_t Runner::spawn_with(const std::vector<char*>& arguments, int output) const {
+pid_t Runner::spawn_with(const std::vector<char*>& arguments, int output, int input) const {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, null_, 0);
+    posix_spawn_file_actions_adddup2(&actions, input < 0 ? null_ : input, 0);
     posix_spawn_file_actions_adddup2(&actions, output, 1);
     posix_spawn_file_actions_adddup2(&actions, errors_, 2);
     pid_t process = -1;
@@ -101,8 +99,8 @@ pid_t Runner::spawn_with(const std::vector<char*>& arguments, int output) const 
     return process;
 }
 
-pid_t Runner::spawn(const Command& command) const {
-    return spawn_with(pointers(command), null_);
+pid_t Runner::spawn(const Command& command, int input) const {
+    return spawn_with(pointers(command), null_, input);
 }
 
 Finished Runner::wait(pid_t process) const {
@@ -137,16 +135,30 @@ std::string Runner::take_errors() const {
     return text;
 }
 
-std::string Runner::output_of(const Command& command) const {
+Finished Runner::capture(const Command& command, std::string& text) const {
     const int output = memfd_create("stdout", MFD_CLOEXEC);
     if (output < 0)
         fail("memfd_create: {}", strerror(errno));
     const int code = wait_for(spawn_with(pointers(command), output));
-    std::string text(static_cast<size_t>(lseek(output, 0, SEEK_END)), '\0');
+    text.assign(static_cast<size_t>(lseek(output, 0, SEEK_END)), '\0');
     const ssize_t size = pread(output, text.data(), text.size(), 0);
     close(output);
-    take_errors();
     text.resize(size > 0 && code == 0 ? static_cast<size_t>(size) : 0);
+    return {0, code};
+}
+
+std::string Runner::output_of(const Command& command) const {
+    std::string text;
+    capture(command, text);
+    take_errors();
+    return text;
+}
+
+std::string Runner::output_or_fail(const Command& command) const {
+    std::string text;
+    const int code = capture(command, text).code;
+    if (code != 0)
+        fail("{} ended with {}: {}", command.front(), code, take_errors());
     return text;
 }
 
@@ -187,6 +199,23 @@ std::string read_file(const std::string& path) {
     return text.str();
 }
 
+std::string name_of(pid_t process) {
+    std::string name = read_file(fmt::format("/proc/{}/comm", process));
+    if (!name.empty())
+        name.pop_back();
+    return name;
+}
+
+long field_of(const std::string& file, const std::string& key) {
+    const size_t start = file.find("\n" + key);
+    return start == std::string::npos ? 0 : std::atol(file.c_str() + start + 1 + key.size());
+}
+
+double pss_kb(pid_t process) {
+    return static_cast<double>(
+        field_of(read_file(fmt::format("/proc/{}/smaps_rollup", process)), "Pss:"));
+}
+
 std::string find_program(const std::string& name) {
     if (name.find('/') != std::string::npos)
         return access(name.c_str(), X_OK) == 0 ? name : "";
@@ -203,6 +232,12 @@ void sleep_ms(int milliseconds) {
     timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
     while (nanosleep(&time, &time) < 0 && errno == EINTR)
         continue;
+}
+
+int64_t now_ns() {
+    timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1'000'000'000L + time.tv_nsec;
 }
 
 }  // namespace sigil::bench

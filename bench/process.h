@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <string>
@@ -32,7 +33,8 @@ class Runner {
     // The same, for what has to succeed: stops the benchmark with what the program printed.
     double time(const std::string& who, const Command& command) const;
 
-    pid_t spawn(const Command& command) const;
+    // With /dev/null as input, or the given descriptor.
+    pid_t spawn(const Command& command, int input = -1) const;
     Finished wait(pid_t process) const;
 
     // What was written to standard error since the last call.
@@ -41,8 +43,12 @@ class Runner {
     // The program's standard output, or nothing if it fails; not timed.
     std::string output_of(const Command& command) const;
 
+    // The same for what has to succeed.
+    std::string output_or_fail(const Command& command) const;
+
   private:
-    pid_t spawn_with(const std::vector<char*>& arguments, int output) const;
+    Finished capture(const Command& command, std::string& text) const;
+    pid_t spawn_with(const std::vector<char*>& arguments, int output, int input = -1) const;
 
     int null_ = -1;
     int errors_ = -1;
@@ -61,9 +67,21 @@ std::vector<pid_t> tree_of(pid_t root);
 // The whole file, or nothing if it can't be read (a process may be gone by now).
 std::string read_file(const std::string& path);
 
+// The process's own name, at most 15 characters; nothing if it is gone.
+std::string name_of(pid_t process);
+
+// The number after KEY, such as "Pss:", at the start of a line of /proc/PID/status or smaps_rollup.
+long field_of(const std::string& file, const std::string& key);
+
+// Proportional set size: a shared page counts for its share.
+double pss_kb(pid_t process);
+
 // Where the name is found along PATH, or nothing; a name with a slash stands for itself.
 std::string find_program(const std::string& name);
 
 void sleep_ms(int milliseconds);
+
+// CLOCK_MONOTONIC.
+int64_t now_ns();
 
 }  // namespace sigil::bench

@@ -10,18 +10,10 @@
 #include "counts.h"
 #include "latency.h"
 #include "leftovers.h"
+#include "machine.h"
 #include "memory.h"
 
 namespace sigil::bench {
-
-struct Machine {
-    std::string date;  // UTC, ISO 8601
-    std::string kernel;
-    std::string cpu;
-    int cpus = 0;
-};
-
-Machine describe_machine();
 
 struct Results {
     Machine machine;

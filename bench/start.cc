@@ -80,5 +80,6 @@ int run(const Options& options) {
 }  // namespace sigil::bench
 
 int main(int argc, char** argv) {
-    return sigil::bench::run(sigil::bench::parse_options(argc, argv));
+    return sigil::bench::run_guarded(
+        [&] { return sigil::bench::run(sigil::bench::parse_options(argc, argv)); });
 }

@@ -61,6 +61,7 @@ Result<int> version(Arguments) {
 
 constexpr std::array kCommands = {
     Command{"run", "Run a command in a new container and wait for it", run_help, run},
+    Command{"sweep", "Remove what killed supervisors left", sweep_help, sweep},
     Command{"help", "Show help for a command", help_help, help},
     Command{"version", "Show the version", version_help, version},
 };

@@ -25,6 +25,8 @@ const Command* find_command(std::string_view name);
 // One row for each file of a command.
 std::string run_help();
 Result<int> run(Arguments arguments);
+std::string sweep_help();
+Result<int> sweep(Arguments arguments);
 
 // For output that the user asked for; sigil's messages go to stderr (report.h).
 void print(std::string_view text);

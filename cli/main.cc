@@ -1,7 +1,10 @@
 // sigil: the command line. What a command returns is the exit code; an Error is printed once, here.
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <span>
 #include <string_view>
 
@@ -17,6 +20,13 @@ namespace {
 // A caller may have closed 0, 1 or 2: what sigil opens must not land there, nor reach the
 // container.
 Result<void> fill_standard_descriptors() {
+    // One call that tells of all three at once, by POLLNVAL, and waits for none.
+    std::array<pollfd, 3> standard = {
+        {{STDIN_FILENO, 0, 0}, {STDOUT_FILENO, 0, 0}, {STDERR_FILENO, 0, 0}}};
+    const int ready = ::poll(standard.data(), standard.size(), 0);
+    auto is_closed = [](const pollfd& entry) { return (entry.revents & POLLNVAL) != 0; };
+    if (ready >= 0 && std::ranges::none_of(standard, is_closed))
+        return {};
     for (;;) {
         Fd probe = TRY(sys::open(AT_FDCWD, "/dev/null", O_RDWR), "open /dev/null");
         if (probe.get() > STDERR_FILENO)

@@ -20,7 +20,9 @@ struct Option {
     char letter;           // 0: no short form
     const char* argument;  // what its value is called; null: it takes none
     const char* help;      // one or more lines
+    // Without an argument, `value` is empty or "true"; "false" takes the option back.
     Result<void> (*apply)(Target& target, std::string_view value);
+    bool of_run = false;  // of the whole run, never of one container of many
 };
 
 // One occurrence of an option, matched by the parser.

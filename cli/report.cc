@@ -7,9 +7,6 @@
 
 #include <cmath>
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
@@ -17,20 +14,8 @@
 namespace sigil::cli {
 namespace {
 
-using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
-
-void add(Writer& json, const char* key, std::string_view value) {
-    json.Key(key);
-    json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-}
-
-void add(Writer& json, const char* key, int64_t value) {
-    json.Key(key);
-    json.Int64(value);
-}
-
 // UINT64_MAX is a limit that isn't there.
-void add_limit(Writer& json, const char* key, std::optional<uint64_t> value) {
+void add_limit(JsonWriter& json, const char* key, std::optional<uint64_t> value) {
     json.Key(key);
     if (value && *value != UINT64_MAX)
         json.Uint64(*value);
@@ -42,7 +27,7 @@ int64_t microseconds(const timeval& time) {
     return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
 }
 
-void add_usage(Writer& json, const rusage& usage) {
+void add_usage(JsonWriter& json, const rusage& usage) {
     json.Key("rusage");
     json.StartObject();
     add(json, "user_us", microseconds(usage.ru_utime));
@@ -57,18 +42,8 @@ void add_usage(Writer& json, const rusage& usage) {
     json.EndObject();
 }
 
-void add_memory(Writer& json, const loop::Outcome& outcome) {
-    json.Key("memory");
-    json.StartObject();
-    add_limit(json, "peak_bytes", outcome.memory_peak);
-    add(json, "oom", static_cast<int64_t>(outcome.memory.oom));
-    add(json, "oom_kill", static_cast<int64_t>(outcome.memory.oom_kill));
-    add(json, "oom_group_kill", static_cast<int64_t>(outcome.memory.oom_group_kill));
-    json.EndObject();
-}
-
 // Microseconds since the request; a phase that was not reached is null.
-void add_phases(Writer& json, const loop::Times& times) {
+void add_phases(JsonWriter& json, const loop::Times& times) {
     auto phase = [&](const char* key, loop::Time time) {
         json.Key(key);
         if (time == loop::Time{})
@@ -89,6 +64,16 @@ void add_phases(Writer& json, const loop::Times& times) {
 }
 
 }  // namespace
+
+void add_memory(JsonWriter& json, const loop::Outcome& outcome) {
+    json.Key("memory");
+    json.StartObject();
+    add_limit(json, "peak_bytes", outcome.memory_peak);
+    add(json, "oom", static_cast<int64_t>(outcome.memory.oom));
+    add(json, "oom_kill", static_cast<int64_t>(outcome.memory.oom_kill));
+    add(json, "oom_group_kill", static_cast<int64_t>(outcome.memory.oom_group_kill));
+    json.EndObject();
+}
 
 void print_message(std::string_view name, std::string_view message) {
     // A path in it may hold what a terminal would act on.
@@ -119,18 +104,10 @@ std::string describe_out_of_memory(const loop::Outcome& outcome) {
     return text;
 }
 
-int exit_code(const loop::Outcome& outcome) {
-    return outcome.error ? outcome.error->exit_code() : outcome.status.exit_code();
-}
-
-std::string report_json(const Spec& spec, const loop::Outcome& outcome) {
-    rapidjson::StringBuffer buffer;
-    Writer json(buffer);
-    json.StartObject();
-    add(json, "id", spec.name);
-    add(json, "pid", outcome.pid);
+void add_report(JsonWriter& json, const loop::Outcome& outcome) {
+    add(json, "pid", int64_t{outcome.pid});
     add(json, "cause", loop::name(outcome.cause));
-    add(json, "exit_code", exit_code(outcome));
+    add(json, "exit_code", int64_t{loop::exit_code(outcome)});
     json.Key("signal");
     if (outcome.status.is_signal() && !outcome.error)
         json.String(signal_name(outcome.status.signal()).c_str());
@@ -147,13 +124,36 @@ std::string report_json(const Spec& spec, const loop::Outcome& outcome) {
     add_usage(json, outcome.usage);
     add_memory(json, outcome);
     add_phases(json, outcome.times);
+}
+
+std::string report_json(std::string_view name, const loop::Outcome& outcome) {
+    rapidjson::StringBuffer buffer;
+    JsonWriter json(buffer);
+    json.StartObject();
+    add(json, "id", name);
+    add_report(json, outcome);
     json.EndObject();
     return {buffer.GetString(), buffer.GetSize()};
 }
 
-Result<ReportFile> ReportFile::open(std::string_view target) {
-    ReportFile report;
-    const std::string path(target);
+void add_summary(JsonWriter& json, const loop::Summary& summary, loop::Time elapsed) {
+    auto count = [&json](const char* key, uint64_t value) {
+        add(json, key, static_cast<int64_t>(value));
+    };
+    count("succeeded", summary.succeeded);
+    for (int cause = 0; cause < loop::kCauses; ++cause)
+        count(loop::name(static_cast<loop::Cause>(cause)),
+              summary.causes[static_cast<size_t>(cause)]);
+    count("rejected", summary.rejected);
+    count("not_started", summary.not_started);
+    count("restarts", summary.restarts);
+    count("out_of_memory", summary.out_of_memory);
+    add(json, "exit_code", int64_t{summary.exit_code});
+    add(json, "elapsed_us", elapsed.count() / 1000);
+}
+
+// "-", "fd:N" or a path.
+Result<Fd> open_for_writing(std::string_view target, bool empties) {
     if (target == "-" || target.starts_with("fd:")) {
         const int number = target == "-"
                                ? STDOUT_FILENO
@@ -161,19 +161,28 @@ Result<ReportFile> ReportFile::open(std::string_view target) {
         const int copy = ::fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         if (copy < 0)
             return failure("descriptor {} is not open", number);
+        Fd file(copy);
         if ((::fcntl(copy, F_GETFL) & O_ACCMODE) == O_RDONLY)
             return failure("descriptor {} is not open for writing", number);
-        report.file_ = Fd(copy);
-        return report;
+        return file;
     }
-    report.file_ = TRY(sys::open(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_NOCTTY, 0644),
-                       "open {}", printable(target));
-    report.is_regular_ = S_ISREG(TRY(sys::stat(report.file_.get(), "", AT_EMPTY_PATH)).stx_mode);
+    const int flags = O_WRONLY | O_CREAT | O_NOCTTY | (empties ? O_TRUNC : 0);
+    return TRY(sys::open(AT_FDCWD, std::string(target).c_str(), flags, 0644), "open {}",
+               printable(target));
+}
+
+Result<ReportFile> ReportFile::open(std::string_view target, bool is_many) {
+    ReportFile report;
+    report.file_ = TRY(open_for_writing(target, is_many));
+    const bool is_path = target != "-" && !target.starts_with("fd:");
+    if (is_path && !is_many)
+        report.is_regular_ =
+            S_ISREG(TRY(sys::stat(report.file_.get(), "", AT_EMPTY_PATH)).stx_mode);
     return report;
 }
 
-Result<void> ReportFile::write(const Spec& spec, const loop::Outcome& outcome) {
-    const std::string line = report_json(spec, outcome) + "\n";
+Result<void> ReportFile::write(std::string_view name, const loop::Outcome& outcome) {
+    const std::string line = report_json(name, outcome) + "\n";
     TRY(sys::write_all(file_.get(), line));
     // What an earlier run left goes only now that this one's report is there.
     if (is_regular_ && ::ftruncate(file_.get(), static_cast<off_t>(line.size())) < 0)

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include <array>
+#include <charconv>
 
 #include "core/raw_syscall.h"
 #include "core/try.h"
@@ -27,6 +28,8 @@ void Fd::reset() {
 
 namespace sigil::sys {
 namespace {
+
+constexpr int kLastSignal = 64;
 
 // The kernel's sigaction, which libc's struct is not.
 struct KernelSigaction {
@@ -134,12 +137,55 @@ Result<long> filesystem_type(const char* path) {
     return static_cast<long>(facts.f_type);
 }
 
+Result<long> filesystem_type(int fd) {
+    struct statfs facts;
+    long result = raw::call(__NR_fstatfs, fd, &facts);
+    if (result < 0)
+        return failed(result, "fstatfs");
+    return static_cast<long>(facts.f_type);
+}
+
 Result<void> mkdirat(int directory, const char* path, mode_t mode) {
     return nothing(raw::call(__NR_mkdirat, directory, path, mode), "mkdirat");
 }
 
 Result<void> rmdirat(int directory, const char* path) {
     return nothing(raw::call(__NR_unlinkat, directory, path, AT_REMOVEDIR), "rmdir");
+}
+
+Result<void> unlinkat(int directory, const char* path) {
+    return nothing(raw::call(__NR_unlinkat, directory, path, 0), "unlinkat");
+}
+
+Result<void> symlinkat(const char* target, int directory, const char* path) {
+    return nothing(raw::call(__NR_symlinkat, target, directory, path), "symlinkat");
+}
+
+Result<std::string> readlinkat(int directory, const char* path) {
+    std::array<char, 4096> target;  // PATH_MAX, the kernel's own bound
+    long result = raw::call(__NR_readlinkat, directory, path, target.data(), target.size());
+    if (result < 0)
+        return failed(result, "readlinkat");
+    return std::string(target.data(), static_cast<size_t>(result));
+}
+
+Result<void> check_writable(int directory, const char* path) {
+    return nothing(raw::call(__NR_faccessat, directory, path, 2 /* W_OK */), "faccessat");
+}
+
+Result<void> flock(int fd, int operation) {
+    return nothing(retry_interrupted(__NR_flock, fd, operation), "flock");
+}
+
+Result<void> seek(int fd, uint64_t offset) {
+    return nothing(raw::call(__NR_lseek, fd, offset, 0 /* SEEK_SET */), "lseek");
+}
+
+Result<size_t> getdents(int directory, std::span<char> into) {
+    long result = raw::call(__NR_getdents64, directory, into.data(), into.size());
+    if (result < 0)
+        return failed(result, "getdents64");
+    return static_cast<size_t>(result);
 }
 
 Result<Fd> eventfd(unsigned initial, int flags) {
@@ -172,6 +218,26 @@ bool is_ignored(int signal) {
     return result == 0 && now.handler == SIG_IGN;
 }
 
+SignalSet ignored_signals() {
+    constexpr std::string_view kKey = "\nSigIgn:\t";
+    constexpr size_t kDigits = 16;
+    if (auto status = read_file(AT_FDCWD, "/proc/self/status")) {
+        const size_t key = status->find(kKey);
+        if (key != std::string::npos && key + kKey.size() + kDigits <= status->size()) {
+            const char* begin = status->data() + key + kKey.size();
+            SignalSet ignored = 0;
+            auto [end, error] = std::from_chars(begin, begin + kDigits, ignored, 16);
+            if (error == std::errc() && end == begin + kDigits)
+                return ignored;
+        }
+    }
+    SignalSet ignored = 0;
+    for (int signal = 1; signal <= kLastSignal; ++signal)
+        if (is_ignored(signal))
+            ignored |= signal_bit(signal);
+    return ignored;
+}
+
 Result<void> reset_signal_to_default(int signal) {
     KernelSigaction standard = {};
     return nothing(raw::call(__NR_rt_sigaction, signal, &standard, nullptr, sizeof standard.mask),
@@ -194,13 +260,15 @@ Result<Fd> pidfd_open(pid_t pid) {
     return descriptor(raw::call(__NR_pidfd_open, pid, 0), "pidfd_open");
 }
 
-Result<std::optional<Exit>> wait_exited(int pidfd) {
+namespace {
+
+Result<std::optional<Exit>> wait_for(int pidfd, int more) {
     siginfo_t info = {};
     Exit exit;
     // __WALL: until its execve, a container's process has no exit signal and waitid would not see
     // it.
-    long result = retry_interrupted(__NR_waitid, P_PIDFD, pidfd, &info, WEXITED | WNOHANG | __WALL,
-                                    &exit.usage);
+    long result = retry_interrupted(__NR_waitid, P_PIDFD, pidfd, &info,
+                                    WEXITED | WNOHANG | __WALL | more, &exit.usage);
     if (result < 0)
         return failed(result, "waitid");
     if (info.si_pid == 0)
@@ -208,6 +276,20 @@ Result<std::optional<Exit>> wait_exited(int pidfd) {
     exit.status = info.si_code == CLD_EXITED ? ExitStatus::exited(info.si_status)
                                              : ExitStatus::signaled(info.si_status);
     return exit;
+}
+
+}  // namespace
+
+Result<std::optional<Exit>> wait_exited(int pidfd) {
+    return wait_for(pidfd, 0);
+}
+
+Result<std::optional<Exit>> peek_exited(int pidfd) {
+    return wait_for(pidfd, WNOWAIT);
+}
+
+Result<Fd> pidfd_getfd(int pidfd, int number) {
+    return descriptor(raw::call(__NR_pidfd_getfd, pidfd, number, 0), "pidfd_getfd");
 }
 
 Result<Fd> open_tree(int directory, const char* path, unsigned flags) {

@@ -41,8 +41,19 @@ Result<void> write_file(int directory, const char* path, std::string_view text);
 Result<struct statx> stat(int directory, const char* path, int flags = 0);
 // The f_type of statfs(2): which kind of filesystem a path is on.
 Result<long> filesystem_type(const char* path);
+Result<long> filesystem_type(int fd);
 Result<void> mkdirat(int directory, const char* path, mode_t mode);
 Result<void> rmdirat(int directory, const char* path);
+Result<void> unlinkat(int directory, const char* path);
+Result<void> symlinkat(const char* target, int directory, const char* path);
+Result<std::string> readlinkat(int directory, const char* path);
+// Whether we may write there (W_OK); an error says why not.
+Result<void> check_writable(int directory, const char* path);
+// LOCK_EX and the like; blocks unless LOCK_NB is among them.
+Result<void> flock(int fd, int operation);
+Result<void> seek(int fd, uint64_t offset);
+// Entries of a directory from where it stands on, as getdents64(2) packs them; 0 bytes: the end.
+Result<size_t> getdents(int directory, std::span<char> into);
 
 Result<Fd> eventfd(unsigned initial, int flags);
 Result<Fd> memfd_create(const char* name, unsigned flags);
@@ -59,6 +70,8 @@ Result<void> set_signal_mask(SignalSet blocked);
 Result<Fd> signalfd(SignalSet signals);
 // Whether the signal's disposition is SIG_IGN, as nohup(1) leaves SIGHUP.
 bool is_ignored(int signal);
+// The same of all of them: from /proc, or where that is missing, one by one.
+SignalSet ignored_signals();
 Result<void> reset_signal_to_default(int signal);
 
 // Sends a signal; with `queued`, as sigqueue(3) does, with that value.
@@ -66,6 +79,10 @@ Result<void> pidfd_send_signal(int pidfd, int signal, std::optional<sigval> queu
 Result<Fd> pidfd_open(pid_t pid);
 // Reaps the process if it has ended: nothing while it runs. Never blocks.
 Result<std::optional<Exit>> wait_exited(int pidfd);
+// The same, but leaves it to be waited for again.
+Result<std::optional<Exit>> peek_exited(int pidfd);
+// A copy of the descriptor `number` of the process's main thread.
+Result<Fd> pidfd_getfd(int pidfd, int number);
 
 Result<Fd> open_tree(int directory, const char* path, unsigned flags);
 Result<void> mount_setattr(int fd, unsigned flags, const mount_attr& attributes);

@@ -44,6 +44,10 @@ struct Child {
     long network = -1;            // the namespace's descriptor, or -errno
 };
 
+int root_of(const Child& child) {
+    return child.places[static_cast<size_t>(Place::root)];
+}
+
 uint64_t now_ns() {
     timespec now;
     ::clock_gettime(CLOCK_MONOTONIC, &now);  // the vDSO's: reads memory only
@@ -62,7 +66,7 @@ long open_in_root(const Child& child, const char* path, uint64_t flags) {
         .flags = flags | O_CLOEXEC, .mode = 0, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     long fd;
     do
-        fd = raw::call(__NR_openat2, child.plan->root, path, &how, sizeof how);
+        fd = raw::call(__NR_openat2, root_of(child), path, &how, sizeof how);
     while (fd == -EAGAIN);  // a rename raced with the walk: openat2(2) says to try again
     return fd;
 }
@@ -70,7 +74,7 @@ long open_in_root(const Child& child, const char* path, uint64_t flags) {
 // Makes what is missing of `path`, one component at a time beneath directories already held open.
 long make_in_root(const Child& child, const char* path, bool is_directory) {
     char prefix[4096];
-    long parent = child.plan->root;
+    long parent = root_of(child);
     size_t length = 0;
     while (path[length] == '/')
         prefix[length] = '/', ++length;
@@ -97,7 +101,7 @@ long make_in_root(const Child& child, const char* path, bool is_directory) {
         }
         if (next < 0)
             return next;
-        if (parent != child.plan->root)
+        if (parent != root_of(child))
             raw::call(__NR_close, parent);
         parent = next;
         while (path[length] == '/' && length + 1 < sizeof prefix)
@@ -162,7 +166,7 @@ long new_mount(Child& child, const Step& step) {
     if (tree < 0)
         return tree;
     // One name beneath the root, and no MOVE_MOUNT_T_SYMLINKS: a link there fails with ENOTDIR.
-    const int root = child.plan->root;
+    const int root = root_of(child);
     long moved = raw::call(__NR_move_mount, tree, "", root, step.path, MOVE_MOUNT_F_EMPTY_PATH);
     if (moved == -ENOENT) {
         if (moved = raw::call(__NR_mkdirat, root, step.path, 0755); moved < 0)
@@ -178,7 +182,7 @@ long enter(Child& child, Place place) {
     if (child.place == index)
         return kDone;
     child.place = index;
-    return raw::call(__NR_fchdir, place == Place::root ? child.plan->root
+    return raw::call(__NR_fchdir, place == Place::root ? root_of(child)
                                                        : child.places[static_cast<size_t>(index)]);
 }
 
@@ -224,12 +228,16 @@ long mask(Child& child, const Step& step) {
     return done == -ENOENT ? kDone : done;
 }
 
-long read_only_here(const Step& step) {
+long bind_here(const Step& step) {
     long bound = mount_call(step.path, step.path, nullptr, MS_BIND | MS_REC, nullptr);
-    if (bound < 0)
-        return bound == -ENOENT ? kDone : bound;
-    return mount_call(nullptr, step.path, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | step.flags,
-                      nullptr);
+    return bound == -ENOENT ? kDone : bound;
+}
+
+long change_attributes(int mount, uint64_t set, uint64_t clear) {
+    mount_attr attributes = {};
+    attributes.attr_set = set;
+    attributes.attr_clr = clear;
+    return raw::call(__NR_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes);
 }
 
 long attach_tree(Child& child, const Step& step) {
@@ -251,13 +259,6 @@ long mount_at(Child& child, const Step& step) {
     return done < 0 ? done
                     : mount_call(step.device_name ? step.device_name : step.source, ".",
                                  step.source, step.flags, step.data);
-}
-
-long read_only_root(const Child& child) {
-    mount_attr attributes = {};
-    attributes.attr_set = MOUNT_ATTR_RDONLY;
-    return raw::call(__NR_mount_setattr, child.plan->root, "", AT_EMPTY_PATH, &attributes,
-                     sizeof attributes);
 }
 
 // ---- namespaces -------------------------------------------------------------------------------
@@ -421,6 +422,11 @@ long run(Child& child, const Step& step) {
     switch (step.kind) {
         case StepKind::make_mounts_private:
             return mount_call(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+        case StepKind::open_root: {
+            long root = raw::call(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+            child.places[static_cast<size_t>(Place::root)] = static_cast<int>(root);
+            return root;
+        }
         case StepKind::attach_root:
             // On top of "/": a place that is there in any mount namespace, and needs no walk.
             return raw::call(__NR_move_mount, step.fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
@@ -453,14 +459,17 @@ long run(Child& child, const Step& step) {
         case StepKind::mask_file:
         case StepKind::mask_directory:
             return mask(child, step);
-        case StepKind::read_only_here:
-            return read_only_here(step);
+        case StepKind::bind_here:
+            return bind_here(step);
+        case StepKind::make_writable:
+            return change_attributes(child.places[static_cast<size_t>(step.place)], 0,
+                                     MOUNT_ATTR_RDONLY);
         case StepKind::attach_tree:
             return attach_tree(child, step);
         case StepKind::mount_at:
             return mount_at(child, step);
         case StepKind::read_only_root:
-            return read_only_root(child);
+            return change_attributes(root_of(child), MOUNT_ATTR_RDONLY, 0);
         case StepKind::begin_network:
             return begin_network(child);
         case StepKind::join_network:
@@ -517,7 +526,8 @@ long run(Child& child, const Step& step) {
     return -EINVAL;
 }
 
-void run_steps(Child& child, std::span<const Step> steps, Phase phase) {
+// False: a step has failed, and the report says which.
+bool interpret(Child& child, std::span<const Step> steps, Phase phase) {
     LaunchReport& report = *child.plan->report;
     for (uint32_t index = 0; index < steps.size(); ++index) {
         if (report.cancelled.load(std::memory_order_relaxed)) [[unlikely]]
@@ -529,8 +539,14 @@ void run_steps(Child& child, std::span<const Step> steps, Phase phase) {
         report.step = index;
         report.error = static_cast<int>(-result);
         report.failed.store(true, std::memory_order_release);
-        leave();
+        return false;
     }
+    return true;
+}
+
+void run_steps(Child& child, std::span<const Step> steps, Phase phase) {
+    if (!interpret(child, steps, phase)) [[unlikely]]
+        leave();
 }
 
 [[noreturn]] void run_target(void* argument) {
@@ -560,6 +576,12 @@ void fork_target(Child& child) {
 }
 
 }  // namespace
+
+bool run_in_this_thread(const Bootstrap& bootstrap) {
+    Child child = {.plan = &bootstrap};
+    child.places[static_cast<size_t>(Place::root)] = bootstrap.root;
+    return interpret(child, bootstrap.setup, Phase::setup);
+}
 
 void run_bootstrap(const Bootstrap& bootstrap) {
     Child child = {.plan = &bootstrap};

@@ -44,11 +44,15 @@ struct Bootstrap {
     std::span<const Step> setup;
     std::span<const Step> target;
     std::span<const Step> init;  // empty: the target is PID 1
-    int root = -1;               // the root's tree
+    int root = -1;               // the root's tree; none where a step opens it
     LaunchReport* report = nullptr;
     char* second_stack = nullptr;  // for the command's process and the network helper
     uint64_t second_stack_size = 0;
 };
+
+// Runs the setup steps in the calling thread, which must share neither its root nor its mount
+// namespace with another. False: the report says which step has failed.
+bool run_in_this_thread(const Bootstrap& bootstrap);
 
 // Never returns: ends in execve, or in exit after a report.
 [[noreturn]] void run_bootstrap(const Bootstrap& bootstrap);

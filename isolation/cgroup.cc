@@ -1,6 +1,5 @@
 #include "isolation/cgroup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,14 +7,15 @@
 #include <array>
 
 #include "core/parse.h"
+#include "core/runs.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/cgroup_removal.h"
 
 namespace sigil::isolation {
 namespace {
 
-// Where containers go when the supervisor's own cgroup cannot hold limited children.
-constexpr const char* kFallbackParent = "/sigil";
+constexpr int kAttempts = 10;
 constexpr uint64_t kCpuPeriod = 100'000;  // microseconds; the kernel's default
 
 std::string number_or_max(uint64_t value) {
@@ -66,70 +66,37 @@ bool is_unusable(const Error& error) {
     return false;
 }
 
-// "//a///b/" as "/a/b": a path that stays beneath the mount's root.
-std::string single_slashes(std::string_view path) {
-    std::string clean;
-    for (char c : path)
-        if (c != '/' || !clean.ends_with('/'))
-            clean += c;
-    if (clean.size() > 1 && clean.ends_with('/'))
-        clean.pop_back();
-    return clean;
-}
-
-// The parent of the container's cgroup: the one asked for; else the supervisor's own, unless that
-// cannot give its children the controllers because it has processes of its own.
-Result<std::string> choose_parent(const CgroupHost& host, const Spec& spec,
-                                  const std::vector<std::string>& needed,
-                                  std::vector<std::string>& made) {
-    if (!spec.cgroup_parent.empty()) {
-        std::string path = spec.cgroup_parent;
-        if (path[0] != '/')
-            path = (host.own() == "/" ? "/" : host.own() + "/") + path;
-        path = single_slashes(path);
-        TRY(host.prepare_parent(path, needed, made), "--cgroup-parent {}", spec.cgroup_parent);
-        return path;
-    }
-    if (needed.empty())
-        return host.own();
-    auto prepared = host.prepare_parent(host.own(), needed, made);
-    if (prepared)
-        return host.own();
-    if (!prepared.error().is(EBUSY))
-        return tl::unexpected(std::move(prepared).error());
-    TRY(host.prepare_parent(kFallbackParent, needed, made));
-    return std::string(kFallbackParent);
-}
-
-// Makes the directory. One of that name without a process is what a killed supervisor left.
-Result<void> make_directory(int parent, const std::string& name, const std::string& container) {
-    auto made = sys::mkdirat(parent, name.c_str(), 0755);
+// Makes the directory. One of that name without a process is what a killed supervisor left; or a
+// living one has made it and is about to clone into it. With the lock of all runs, no sweeper and
+// no other launch comes in between.
+Result<void> make_directory(const CgroupHost& host, const std::string& path,
+                            const std::string& container, const RunRecord* record) {
+    const char* relative = CgroupHost::relative(path);
+    auto made = sys::mkdirat(host.root(), relative, 0755);
     if (made || !made.error().is(EEXIST))
         return made;
-    auto removed = sys::rmdirat(parent, name.c_str());
+    std::optional<Runs> runs;
+    if (record)
+        runs = TRY(Runs::open(record->root(), Runs::Wait::yes));
+    if (runs && TRY(runs->is_claimed(host.absolute(path), record->directory_name())))
+        return failure("a container named {} is running already", container);
+    auto removed = sys::rmdirat(host.root(), relative);
     if (!removed && removed.error().is(EBUSY))
         return failure("a container named {} is running already", container);
-    TRY(std::move(removed));
-    return sys::mkdirat(parent, name.c_str(), 0755);
+    if (!removed && !removed.error().is(ENOENT))
+        return removed;
+    return sys::mkdirat(host.root(), relative, 0755);
 }
 
-// Directories below a cgroup, deepest first; the container may have made them.
-void remove_children(int directory) {
-    auto listing = sys::open(directory, ".", O_RDONLY | O_DIRECTORY);
-    if (!listing)
-        return;
-    DIR* stream = ::fdopendir(listing->release());
-    if (!stream)
-        return;
-    while (dirent* entry = ::readdir(stream)) {
-        std::string_view name = entry->d_name;
-        if (entry->d_type != DT_DIR || name == "." || name == "..")
-            continue;
-        if (auto child = sys::open(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
-            remove_children(child->get());
-        (void)sys::rmdirat(directory, entry->d_name);
+// Writes the cgroup down. Where none can be made anyway, that is what there is to tell.
+Result<RunRecord::Entry> write_down(RunRecord& record, const CgroupHost& host,
+                                    const std::string& path) {
+    auto entry = record.add(RunRecord::Kind::cgroup, host.absolute(path));
+    if (!entry) {
+        const std::string parent = path.substr(0, std::max<size_t>(path.rfind('/'), 1));
+        TRY(sys::check_writable(host.root(), CgroupHost::relative(parent)));
     }
-    ::closedir(stream);
+    return entry;
 }
 
 }  // namespace
@@ -140,12 +107,30 @@ Cgroup::Cgroup(Fd directory, Fd parent, std::string name, std::string path)
       name_(std::move(name)),
       path_(std::move(path)) {}
 
+Cgroup::Cgroup(Cgroup&& other) noexcept {
+    *this = std::move(other);
+}
+
+Cgroup& Cgroup::operator=(Cgroup&& other) noexcept {
+    directory_ = std::move(other.directory_);
+    parent_ = std::move(other.parent_);
+    name_ = std::move(other.name_);
+    host_ = std::exchange(other.host_, nullptr);
+    path_ = std::move(other.path_);
+    record_ = std::exchange(other.record_, nullptr);
+    entry_ = std::move(other.entry_);
+    memory_events_ = std::move(other.memory_events_);
+    cgroup_events_ = std::move(other.cgroup_events_);
+    return *this;
+}
+
 Cgroup::~Cgroup() {
-    if (directory_)
+    if (parent_ || host_)
         (void)remove();
 }
 
-Result<std::optional<Cgroup>> Cgroup::create(const CgroupHost* host, const Spec& spec) {
+Result<std::optional<Cgroup>> Cgroup::create(const CgroupHost* host, CgroupParents& parents,
+                                             const Spec& spec, const std::string& name) {
     const std::vector<std::string> needed = needed_controllers(spec.resources);
     const bool is_wanted =
         !needed.empty() || !spec.cgroup_parent.empty() || !spec.resources.files.empty();
@@ -154,36 +139,55 @@ Result<std::optional<Cgroup>> Cgroup::create(const CgroupHost* host, const Spec&
             return failure("no cgroup v2 is mounted on this machine, so no limit can be set");
         return std::nullopt;
     }
-    std::vector<std::string> made;
-    auto parent = choose_parent(*host, spec, needed, made);
-    auto cgroup = parent ? make(*host, *parent, spec.name)
-                         : Result<Cgroup>(tl::unexpected(std::move(parent).error()));
+    auto attempt = [&]() -> Result<Cgroup> {
+        const std::string parent = TRY(parents.parent_for(spec, needed));
+        return make(*host, parents, (parent == "/" ? "/" : parent + "/") + "sigil-" + name, name);
+    };
+    auto cgroup = attempt();
+    // Another container's end, or a sweeper, has removed an empty parent just before we used it.
+    for (int again = 0; !cgroup && cgroup.error().is(ENOENT) && again < kAttempts; ++again) {
+        parents.forget_known();
+        cgroup = attempt();
+    }
     if (!cgroup) {
-        host->remove_made(made);
         if (!is_wanted && is_unusable(cgroup.error()))
             return std::nullopt;
         return tl::unexpected(std::move(cgroup).error());
     }
-    cgroup->made_parents_ = std::move(made);
     TRY(cgroup->apply(spec.resources));
     return std::optional(std::move(*cgroup));
 }
 
-Result<Cgroup> Cgroup::make(const CgroupHost& host, const std::string& parent,
+Result<Cgroup> Cgroup::make(const CgroupHost& host, const CgroupParents& parents, std::string path,
                             const std::string& container) {
-    std::string name = "sigil-" + container;
-    std::string path = (parent == "/" ? "/" : parent + "/") + name;
-    Fd parent_fd = TRY(sys::open(host.root(), CgroupHost::relative(parent), O_PATH | O_DIRECTORY),
-                       "open cgroup {}{}", host.mount_point(), parent);
-    TRY(make_directory(parent_fd.get(), name, container), "make cgroup {}{}", host.mount_point(),
-        path);
-    auto directory = sys::open(parent_fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY);
-    if (!directory)
-        (void)sys::rmdirat(parent_fd.get(), name.c_str());
-    Fd opened = TRY(std::move(directory), "open cgroup {}{}", host.mount_point(), path);
-    Cgroup cgroup(std::move(opened), std::move(parent_fd), std::move(name), std::move(path));
-    cgroup.host_ = &host;
+    RunRecord* record = parents.record_of_each();
+    RunRecord::Entry entry;
+    if (record)
+        entry = TRY(write_down(*record, host, path));
+    auto made = make_directory(host, path, container, parents.record());
+    Result<Fd> opened = Fd();
+    if (made) {
+        opened = sys::open(host.root(), CgroupHost::relative(path), O_RDONLY | O_DIRECTORY);
+        if (!opened)
+            (void)sys::rmdirat(host.root(), CgroupHost::relative(path));
+    }
+    if (record && (!made || !opened))
+        record->forget(std::move(entry));
+    TRY(std::move(made), "make cgroup {}", host.absolute(path));
+    Fd directory = TRY(std::move(opened), "open cgroup {}", host.absolute(path));
+    Cgroup cgroup(std::move(directory), &host, std::move(path));
+    cgroup.record_ = record;
+    cgroup.entry_ = std::move(entry);
     return cgroup;
+}
+
+void Cgroup::close_directory() {
+    if (host_)
+        directory_.reset();
+}
+
+std::string Cgroup::file(const char* name) const {
+    return directory_ ? name : std::string(CgroupHost::relative(path_)) + "/" + name;
 }
 
 Result<void> Cgroup::apply(const Resources& resources) {
@@ -223,10 +227,10 @@ Result<void> Cgroup::apply(const Resources& resources) {
 }
 
 Result<bool> Cgroup::open_memory_events() {
-    auto file = sys::open(directory_.get(), "memory.events", O_RDONLY);
-    if (!file && file.error().is(ENOENT))
+    auto opened = sys::open(base(), file("memory.events").c_str(), O_RDONLY);
+    if (!opened && opened.error().is(ENOENT))
         return false;
-    memory_events_ = TRY(std::move(file), "open memory.events of cgroup {}", path_);
+    memory_events_ = TRY(std::move(opened), "open memory.events of cgroup {}", path_);
     return true;
 }
 
@@ -239,7 +243,7 @@ Result<MemoryEvents> Cgroup::read_memory_events() {
 
 Result<int> Cgroup::open_cgroup_events() {
     if (!cgroup_events_)
-        cgroup_events_ = TRY(sys::open(directory_.get(), "cgroup.events", O_RDONLY),
+        cgroup_events_ = TRY(sys::open(base(), file("cgroup.events").c_str(), O_RDONLY),
                              "open cgroup.events of cgroup {}", path_);
     return cgroup_events_.get();
 }
@@ -250,12 +254,12 @@ Result<bool> Cgroup::is_populated() {
     return text.find("populated 1") != std::string::npos;
 }
 
-Result<void> Cgroup::write(const char* file, std::string_view value) {
-    return sys::write_file(directory_.get(), file, value);
+Result<void> Cgroup::write(const char* name, std::string_view value) {
+    return sys::write_file(base(), file(name).c_str(), value);
 }
 
-Result<uint64_t> Cgroup::read_number(const char* file) const {
-    std::string text = TRY(sys::read_file(directory_.get(), file), "read {}", file);
+Result<uint64_t> Cgroup::read_number(const char* name) const {
+    std::string text = TRY(sys::read_file(base(), file(name).c_str()), "read {}", name);
     if (text.ends_with('\n'))
         text.pop_back();
     if (text == "max")
@@ -264,20 +268,28 @@ Result<uint64_t> Cgroup::read_number(const char* file) const {
 }
 
 Result<void> Cgroup::kill() {
-    return sys::write_file(directory_.get(), "cgroup.kill", "1");
+    return write("cgroup.kill", "1");
+}
+
+Result<void> Cgroup::remove_directory() const {
+    return parent_ ? sys::rmdirat(parent_.get(), name_.c_str())
+                   : sys::rmdirat(host_->root(), CgroupHost::relative(path_));
 }
 
 Result<void> Cgroup::remove() {
-    auto removed = sys::rmdirat(parent_.get(), name_.c_str());
+    auto removed = remove_directory();
     if (!removed && removed.error().is(EBUSY)) {
-        remove_children(directory_.get());
-        removed = sys::rmdirat(parent_.get(), name_.c_str());
+        if (auto directory = sys::open(base(), file(".").c_str(), O_RDONLY | O_DIRECTORY))
+            remove_cgroups_below(directory->get());
+        removed = remove_directory();
     }
     if (!removed && !removed.error().is(ENOENT))
         return removed;
     directory_.reset();
-    if (host_)
-        host_->remove_made(std::exchange(made_parents_, {}));
+    parent_.reset();
+    host_ = nullptr;
+    if (record_)
+        std::exchange(record_, nullptr)->forget(std::move(entry_));
     return {};
 }
 

@@ -10,8 +10,10 @@
 
 #include "core/error.h"
 #include "core/fd.h"
+#include "core/run_record.h"
 #include "core/spec.h"
 #include "isolation/cgroup_host.h"
+#include "isolation/cgroup_parents.h"
 
 namespace sigil::isolation {
 
@@ -25,22 +27,27 @@ struct MemoryEvents {
 
 class Cgroup {
   public:
-    // A new directory for the container, its limits written. Nothing is returned when the machine
-    // has no usable cgroup v2 and the spec asks for no limit.
-    // `host` must outlive it.
-    static Result<std::optional<Cgroup>> create(const CgroupHost* host, const Spec& spec);
+    // A new directory for the container of that name, the spec's limits written. Nothing is
+    // returned when the machine has no usable cgroup v2 and the spec asks for no limit. `host` and
+    // what it opened must outlive it; the parents may be asked from any thread.
+    static Result<std::optional<Cgroup>> create(const CgroupHost* host, CgroupParents& parents,
+                                                const Spec& spec, const std::string& name);
 
     // For tests: a cgroup whose files are in `directory`, and which is removed as `name` in
     // `parent`.
     Cgroup(Fd directory, Fd parent, std::string name, std::string path);
-    Cgroup(Cgroup&&) noexcept = default;
-    Cgroup& operator=(Cgroup&&) noexcept = default;
+    Cgroup(Cgroup&& other) noexcept;
+    Cgroup& operator=(Cgroup&& other) noexcept;
     Cgroup(const Cgroup&) = delete;
     Cgroup& operator=(const Cgroup&) = delete;
     // Removes what remove() has not.
     ~Cgroup();
 
+    // For CLONE_INTO_CGROUP; -1 after close_directory().
     [[nodiscard]] int directory() const { return directory_.get(); }
+    // From now on its files are reached by their path beneath the mount: a container that only
+    // lives holds no descriptor for it.
+    void close_directory();
     // From the mount's root, for messages: "/sigil-web".
     [[nodiscard]] const std::string& path() const { return path_; }
 
@@ -63,16 +70,23 @@ class Cgroup {
     Result<void> remove();
 
   private:
-    static Result<Cgroup> make(const CgroupHost& host, const std::string& parent,
-                               const std::string& container);
+    static Result<Cgroup> make(const CgroupHost& host, const CgroupParents& parents,
+                               std::string path, const std::string& container);
+    Cgroup(Fd directory, const CgroupHost* host, std::string path)
+        : directory_(std::move(directory)), host_(host), path_(std::move(path)) {}
     Result<void> apply(const Resources& resources);
+    // A file of its own, as a directory's descriptor and a path from there.
+    [[nodiscard]] int base() const { return directory_ ? directory_.get() : host_->root(); }
+    [[nodiscard]] std::string file(const char* name) const;
+    [[nodiscard]] Result<void> remove_directory() const;
 
     Fd directory_;
-    Fd parent_;
-    std::string name_;
-    std::string path_;
+    Fd parent_;         // tests alone
+    std::string name_;  // tests alone
     const CgroupHost* host_ = nullptr;
-    std::vector<std::string> made_parents_;  // by this launch; removed when they are empty
+    std::string path_;
+    RunRecord* record_ = nullptr;
+    RunRecord::Entry entry_;
     Fd memory_events_;
     Fd cgroup_events_;
 };

@@ -140,16 +140,12 @@ Error CgroupHost::missing_at_root(const std::string& controller) const {
 
 Result<void> CgroupHost::make_available(const std::string& path,
                                         const std::vector<std::string>& controllers,
-                                        std::vector<std::string>& made) const {
+                                        MadeCgroups& made) const {
     const std::string file = join(path, "cgroup.controllers");
     auto read = sys::read_file(root(), file.c_str());
     if (!read && read.error().is(ENOENT) && path != "/") {
         TRY(make_available(parent_of(path), {}, made));
-        auto directory = sys::mkdirat(root(), relative(path), 0755);
-        if (directory)
-            made.push_back(path);
-        else if (!directory.error().is(EEXIST))
-            TRY(std::move(directory), "make cgroup {}", path);
+        TRY(make_parent(path, made));
         read = sys::read_file(root(), file.c_str());
     }
     std::string available = TRY(std::move(read), "read {}/{}", mount_point_, file);
@@ -161,12 +157,28 @@ Result<void> CgroupHost::make_available(const std::string& path,
     return enable(parent_of(path), missing, made);
 }
 
+Result<void> CgroupHost::make_parent(const std::string& path, MadeCgroups& made) const {
+    RunRecord::Entry entry;
+    if (made.record)
+        entry = TRY(made.record->add(RunRecord::Kind::parent, absolute(path)));
+    auto directory = sys::mkdirat(root(), relative(path), 0755);
+    if (directory) {
+        made.made.push_back({path, std::move(entry)});
+        return {};
+    }
+    if (made.record)
+        made.record->forget(std::move(entry));
+    if (!directory.error().is(EEXIST))
+        TRY(std::move(directory), "make cgroup {}", path);
+    return {};
+}
+
 // Below the root, a cgroup has either processes or controllers for its children. The kernel refuses
 // (EBUSY) for most controllers; for cpu and pids it makes the cgroup threaded instead, so that no
 // process can be put into its children any more (cgroup-v2.rst, "Threads").
 Result<void> CgroupHost::enable(const std::string& path,
                                 const std::vector<std::string>& controllers,
-                                std::vector<std::string>& made) const {
+                                MadeCgroups& made) const {
     TRY(make_available(path, controllers, made));
     if (controllers.empty())
         return {};
@@ -192,13 +204,21 @@ Result<void> CgroupHost::enable(const std::string& path,
 
 Result<void> CgroupHost::prepare_parent(const std::string& path,
                                         const std::vector<std::string>& controllers,
-                                        std::vector<std::string>& made) const {
+                                        MadeCgroups& made) const {
     return enable(path, controllers, made);
 }
 
-void CgroupHost::remove_made(const std::vector<std::string>& made) const {
-    for (auto path = made.rbegin(); path != made.rend(); ++path)
-        (void)sys::rmdirat(root(), relative(*path));  // EBUSY: another container is in it
+void CgroupHost::remove_made(MadeCgroups& made) const {
+    for (auto one = made.made.rbegin(); one != made.made.rend(); ++one) {
+        (void)sys::rmdirat(root(), relative(one->path));  // EBUSY: another container is in it
+        if (made.record)
+            made.record->forget(std::move(one->entry));
+    }
+    made.made.clear();
+}
+
+std::string CgroupHost::absolute(const std::string& path) const {
+    return path == "/" ? mount_point_ : mount_point_ + path;
 }
 
 std::vector<std::string> needed_controllers(const Resources& resources) {

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/fd.h"
+#include "core/run_record.h"
 #include "core/spec.h"
 
 namespace sigil::isolation {
@@ -20,6 +21,16 @@ struct CgroupPaths {
     std::string self = "/proc/self/cgroup";
     std::string v1_controllers = "/proc/cgroups";
     long filesystem = 0x63677270;  // CGROUP2_SUPER_MAGIC
+};
+
+// Cgroups made on the way to a container's, the outermost first, each written down before.
+struct MadeCgroups {
+    struct Made {
+        std::string path;
+        RunRecord::Entry entry;
+    };
+    RunRecord* record = nullptr;  // null: nothing is written down
+    std::vector<Made> made;
 };
 
 class CgroupHost {
@@ -39,9 +50,12 @@ class CgroupHost {
     // outermost first, also on failure.
     Result<void> prepare_parent(const std::string& path,
                                 const std::vector<std::string>& controllers,
-                                std::vector<std::string>& made) const;
-    // Removes those of them that are empty.
-    void remove_made(const std::vector<std::string>& made) const;
+                                MadeCgroups& made) const;
+    // Removes those of them that are empty, and forgets all.
+    void remove_made(MadeCgroups& made) const;
+
+    // "/a/b" as a path of the machine.
+    [[nodiscard]] std::string absolute(const std::string& path) const;
 
     // "/a/b" as a path relative to root(): "a/b", or ".".
     static const char* relative(const std::string& path);
@@ -49,9 +63,10 @@ class CgroupHost {
   private:
     Result<void> make_available(const std::string& path,
                                 const std::vector<std::string>& controllers,
-                                std::vector<std::string>& made) const;
+                                MadeCgroups& made) const;
+    Result<void> make_parent(const std::string& path, MadeCgroups& made) const;
     Result<void> enable(const std::string& path, const std::vector<std::string>& controllers,
-                        std::vector<std::string>& made) const;
+                        MadeCgroups& made) const;
     [[nodiscard]] Error missing_at_root(const std::string& controller) const;
 
     CgroupPaths paths_;

@@ -3,10 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/mount.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +14,8 @@
 #include "isolation/clone.h"
 #include "isolation/init_image.h"
 #include "isolation/launch_plan.h"
-#include "isolation/mount_options.h"
+#include "isolation/root_tree.h"
+#include "isolation/shared_roots.h"
 #include "isolation/users.h"
 
 namespace sigil::isolation {
@@ -34,51 +32,9 @@ struct Stacks {
 // A thread has one launch under way at a time: the stacks are its child's until then.
 thread_local Stacks stacks;
 
-mount_attr attributes_for(uint64_t set, uint64_t clear, uint64_t propagation) {
-    mount_attr attributes = {};
-    attributes.attr_set = set;
-    attributes.attr_clr = clear;
-    attributes.propagation = propagation;
-    return attributes;
-}
-
-// The detached clone of a directory or file of the host, cut off from its propagation.
-Result<Fd> clone_tree(int directory, const char* path, bool recursive, uint64_t attributes) {
-    const unsigned recurse = recursive ? AT_RECURSIVE : 0;
-    Fd tree = TRY(sys::open_tree(directory, path, OPEN_TREE_CLONE | AT_EMPTY_PATH | recurse));
-    TRY(sys::mount_setattr(tree.get(), recurse, attributes_for(attributes, 0, MS_PRIVATE)));
-    return tree;
-}
-
-// Everything below the root's own mount; that one stays writable until its mount points are made.
-Result<void> make_read_only_below(int tree) {
-    TRY(sys::mount_setattr(tree, AT_RECURSIVE, attributes_for(MOUNT_ATTR_RDONLY, 0, 0)));
-    return sys::mount_setattr(tree, 0, attributes_for(0, MOUNT_ATTR_RDONLY, 0));
-}
-
-Result<Fd> open_bind(const Mount& mount, bool& is_directory) {
-    MountFlags flags = TRY(parse_mount_options(mount.options, true));
-    Fd tree = TRY(clone_tree(AT_FDCWD, mount.source.c_str(), flags.recursive_bind, 0), "open {}",
-                  printable(mount.source));
-    if (flags.recursive_set || flags.recursive_clear)
-        TRY(sys::mount_setattr(tree.get(), AT_RECURSIVE,
-                               attributes_for(flags.recursive_set, flags.recursive_clear, 0)),
-            "set the options");
-    if (flags.attributes_set || flags.attributes_clear)
-        TRY(sys::mount_setattr(tree.get(), 0,
-                               attributes_for(flags.attributes_set, flags.attributes_clear, 0)),
-            "set the options");
-    if (flags.propagation && flags.propagation != MS_PRIVATE)
-        TRY(sys::mount_setattr(tree.get(), flags.recursive_propagation ? AT_RECURSIVE : 0,
-                               attributes_for(0, 0, flags.propagation)),
-            "set the propagation");
-    struct statx facts = TRY(sys::stat(tree.get(), "", AT_EMPTY_PATH));
-    is_directory = S_ISDIR(facts.stx_mode);
-    return tree;
-}
-
 // The command's environment: a standard PATH, HOME and the like where the user says nothing.
-std::vector<std::string> complete_environment(const Spec& spec, const User& user) {
+std::vector<std::string> complete_environment(const Spec& spec, const User& user,
+                                              const std::string& hostname) {
     std::vector<std::string> env = spec.env;
     auto add = [&env](std::string_view name, std::string_view value) {
         const std::string prefix = std::string(name) + "=";
@@ -88,7 +44,7 @@ std::vector<std::string> complete_environment(const Spec& spec, const User& user
     };
     add("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     add("HOME", user.home);
-    add("HOSTNAME", spec.hostname);
+    add("HOSTNAME", hostname);
     add("container", "sigil");
     return env;
 }
@@ -109,15 +65,17 @@ Time as_time(uint64_t nanoseconds) {
 }  // namespace
 
 struct Launch::Prepared {
-    Fd rootfs;
-    Fd root_tree;
-    std::vector<Fd> binds;
+    RootTrees trees;
+    std::vector<Fd> streams;
     LaunchPlan plan;
 };
 
-Result<LaunchContext> LaunchContext::open(bool with_init) {
+Result<LaunchContext> LaunchContext::open(bool with_init, std::string group, RunRecord* record) {
     LaunchContext context;
-    context.cgroups = TRY(CgroupHost::find(), "find cgroup v2");
+    if (auto found = TRY(CgroupHost::find(), "find cgroup v2"))
+        context.cgroups = std::make_unique<CgroupHost>(std::move(*found));
+    context.cgroup_parents =
+        std::make_unique<CgroupParents>(context.cgroups.get(), std::move(group), record);
     context.supervisor = TRY(sys::pidfd_open(::getpid()));
     if (with_init)
         context.init_image = TRY(open_init_image());
@@ -131,57 +89,71 @@ LaunchOutcome Launch::run() {
         done = clone(outcome);
     if (!done)
         outcome.error = std::move(done).error();
+    if (outcome.cgroup)
+        outcome.cgroup->close_directory();
     return outcome;
 }
 
 void Launch::cancel() {
-    // The child reads `cancelled` after the kernel has stored the pidfd; so whichever of the two
-    // comes first is seen by the other side.
+    // The child reads `cancelled` after the kernel has stored its pid; so whichever of the two
+    // comes first is seen by the other side. Nobody reaps it before the outcome is taken over, so
+    // the pid is still its own.
     report_.cancelled.store(true, std::memory_order_seq_cst);
-    const int pidfd = pidfd_.load(std::memory_order_seq_cst);
-    if (pidfd >= 0)
-        (void)sys::pidfd_send_signal(pidfd, SIGKILL);
+    const pid_t pid = pid_.load(std::memory_order_seq_cst);
+    if (pid > 0)
+        (void)::kill(pid, SIGKILL);
+}
+
+// Opens the root, unless the thread stands in one that the container can share.
+Result<void> Launch::open_root(Prepared& prepared, OpenedSources& sources) {
+    const Spec& spec = request_.spec;
+    if (site_ && TRY(site_->enter(spec))) {
+        sources.binds.resize(spec.mounts.size());
+        if (!spec.user.empty())
+            prepared.trees.root = TRY(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+        return {};
+    }
+    prepared.trees = TRY(RootTrees::open(spec, spec.mounts.size(), sources));
+    return {};
+}
+
+Result<void> Launch::open_streams(Prepared& prepared, ProcessSources& process) {
+    process.streams = request_.streams;
+    if (!site_)
+        return {};
+    for (int& stream : process.streams) {
+        if (stream < 0)
+            continue;
+        Fd copy = TRY(sys::pidfd_getfd(context_.supervisor.get(), stream), "pass a stream on");
+        stream = copy.get();
+        prepared.streams.push_back(std::move(copy));
+    }
+    return {};
 }
 
 Result<void> Launch::prepare(LaunchOutcome& outcome) {
+    const Spec& spec = request_.spec;
     prepared_ = {new Prepared, [](Prepared* prepared) { delete prepared; }};
     Prepared& prepared = *prepared_;
     OpenedSources sources;
-    prepared.rootfs = TRY(sys::open(AT_FDCWD, spec_.rootfs.c_str(), O_PATH | O_DIRECTORY),
-                          "--rootfs {}", printable(spec_.rootfs));
-    // Devices are in /dev alone: a node elsewhere in the image opens nothing.
-    prepared.root_tree = TRY(clone_tree(prepared.rootfs.get(), "", true, MOUNT_ATTR_NODEV),
-                             "--rootfs {}", printable(spec_.rootfs));
-    if (spec_.read_only_root)
-        TRY(make_read_only_below(prepared.root_tree.get()), "--read-only");
-    sources.root_tree = prepared.root_tree.get();
-    sources.has_cgroup2 = context_.cgroups.has_value();
-    for (const Mount& mount : spec_.mounts) {
-        OpenedSources::Bind bind;
-        if (mount.type == "bind") {
-            Fd tree = TRY(open_bind(mount, bind.is_directory), "{}", mount.origin);
-            bind.tree = tree.get();
-            prepared.binds.push_back(std::move(tree));
-        }
-        sources.binds.push_back(bind);
-    }
-    User user = TRY(find_user(prepared.rootfs.get(), spec_.user), "--user");
+    TRY(open_root(prepared, sources));
+    sources.has_cgroup2 = context_.cgroups != nullptr;
+    const std::string& hostname = spec.hostname.empty() ? request_.name : spec.hostname;
+    User user = TRY(find_user(prepared.trees.root.get(), spec.user), "--user");
     ProcessSources process = {
         .uid = user.uid,
         .gid = user.gid,
         .groups = user.groups,
-        .env = complete_environment(spec_, user),
+        .env = complete_environment(spec, user, hostname),
         .ignored_signals = context_.ignored_signals,
         .supervisor = context_.supervisor.get(),
         .init_image = context_.init_image.get(),
     };
-    if (spec_.init) {
-        outcome.init_status = TRY(sys::eventfd(0, O_NONBLOCK));
-        process.init_status = outcome.init_status.get();
-    }
-    TRY(plan_mounts(spec_, sources, prepared.plan));
-    plan_process(spec_, process, prepared.plan);
-    outcome.cgroup = TRY(Cgroup::create(context_.cgroups ? &*context_.cgroups : nullptr, spec_));
+    TRY(open_streams(prepared, process));
+    TRY(plan_mounts(spec, hostname, sources, prepared.plan));
+    plan_process(spec, process, prepared.plan);
+    outcome.cgroup =
+        TRY(Cgroup::create(context_.cgroups.get(), *context_.cgroup_parents, spec, request_.name));
     return {};
 }
 
@@ -191,16 +163,20 @@ Result<void> Launch::clone(LaunchOutcome& outcome) {
         .setup = plan.setup,
         .target = plan.target,
         .init = plan.init,
-        .root = prepared_->root_tree.get(),
+        .root = prepared_->trees.root.get(),
         .report = &report_,
         .second_stack = stacks.second,
         .second_stack_size = sizeof stacks.second,
     };
     int pidfd = -1;
     clone_args arguments = {};
-    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | namespace_flags();
-    arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd_);
-    static_assert(sizeof pidfd_ == sizeof(int));
+    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | namespace_flags();
+    arguments.parent_tid = reinterpret_cast<uint64_t>(&pid_);
+    static_assert(sizeof pid_ == sizeof(pid_t));
+    if (!site_) {
+        arguments.flags |= CLONE_PIDFD;
+        arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+    }
     arguments.exit_signal = SIGCHLD;
     arguments.stack = reinterpret_cast<uint64_t>(stacks.first);
     arguments.stack_size = sizeof stacks.first;
@@ -214,7 +190,6 @@ Result<void> Launch::clone(LaunchOutcome& outcome) {
     if (pid < 0)
         return tl::unexpected(
             Error::from_errno(static_cast<int>(-pid), "clone3").in("create the container"));
-    pidfd = pidfd_.load();
     outcome.process = Process{static_cast<pid_t>(pid), Fd(pidfd)};
     outcome.times.isolated = as_time(report_.isolated_ns);
     outcome.times.executed = report_.executed_ns ? as_time(report_.executed_ns) : returned;
@@ -243,12 +218,12 @@ Error Launch::failed_step(LaunchOutcome& outcome) const {
     // call.
     // ENOSPC: a tmpfs that could not charge a page.
     const bool no_memory = report_.error == ENOMEM || report_.error == ENOSPC;
-    if (no_memory && spec_.resources.memory && outcome.cgroup)
+    if (no_memory && request_.spec.resources.memory && outcome.cgroup)
         error = std::move(error).in(fmt::format("--memory {}: too small to start in",
-                                                format_size(*spec_.resources.memory)));
-    if (report_.error == EAGAIN && spec_.resources.pids)
+                                                format_size(*request_.spec.resources.memory)));
+    if (report_.error == EAGAIN && request_.spec.resources.pids)
         error = std::move(error).in(
-            fmt::format("--pids-limit {}: too small to start in", *spec_.resources.pids));
+            fmt::format("--pids-limit {}: too small to start in", *request_.spec.resources.pids));
     return error;
 }
 

@@ -3,7 +3,9 @@
 // written here can be looked at without root.
 #pragma once
 
+#include <array>
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +37,7 @@ class LaunchPlan {
 
 // What the plan needs opened beforehand, by number: the planner itself touches nothing.
 struct OpenedSources {
-    int root_tree = -1;  // the root filesystem's detached clone
+    int root_tree = -1;  // the root filesystem's detached clone; none: the root is a shared one
     struct Bind {
         int tree = -1;
         bool is_directory = true;
@@ -44,8 +46,21 @@ struct OpenedSources {
     bool has_cgroup2 = true;  // the kernel has the filesystem
 };
 
-// The mounts, in the order that the kernel demands; appended to plan.setup.
-Result<void> plan_mounts(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan);
+// The mounts, in the order that the kernel demands; appended to plan.setup. Without a root tree the
+// container starts in a root that plan_shared_root() has made, with its mounts.
+Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
+                         const OpenedSources& sources, LaunchPlan& plan);
+
+// How many of the spec's mounts, from the first on, containers with that root can share. Nothing:
+// it has a bind that must be each container's own, so no root can be shared (see SharedRoots).
+std::optional<size_t> shareable_mounts(const Spec& spec);
+// The steps that make a root to share in a new mount namespace.
+Result<void> plan_shared_root(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan);
+
+// Descriptors, above 2, that become the command's stdin, stdout and stderr; -1: inherited.
+inline constexpr int kStreams = 3;
+using Streams = std::array<int, kStreams>;
+inline constexpr Streams kInheritedStreams = {-1, -1, -1};
 
 struct ProcessSources {
     uint32_t uid = 0;
@@ -55,7 +70,7 @@ struct ProcessSources {
     std::vector<int> ignored_signals;  // that the supervisor inherited as ignored
     int supervisor = -1;               // its pidfd
     int init_image = -1;
-    int init_status = -1;  // the eventfd that the init reports to
+    Streams streams = kInheritedStreams;
 };
 
 // The process: appended to plan.setup (PID 1's death with its parent), plan.target and plan.init.

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <array>
 
 #include "core/parse.h"
@@ -116,15 +117,17 @@ void plan_proc(LaunchPlan& plan) {
                           .place = Place::proc,
                           .path = "proc",
                           .source = "proc",
-                          .flags = kLockedAttributes});
+                          .flags = kLockedAttributes | MOUNT_ATTR_RDONLY});
 }
 
-// After /dev, whose null device hides files.
+// After /dev, whose null device hides files. /proc is read-only until here: a bind inherits that
+// from the mount that it is made of, which saves a remount of each.
 void plan_proc_masks(LaunchPlan& plan) {
     plan.setup.push_back({.kind = StepKind::enter, .place = Place::proc});
     plan_masks(Place::proc, plan);
     for (const char* name : kReadOnlyInProc)
-        plan.setup.push_back({.kind = StepKind::read_only_here, .path = name, .flags = kLocked});
+        plan.setup.push_back({.kind = StepKind::bind_here, .path = name});
+    plan.setup.push_back({.kind = StepKind::make_writable, .place = Place::proc});
 }
 
 // sysfs shows the network namespace of who mounts it.
@@ -194,30 +197,57 @@ Result<void> plan_user_mount(const Mount& mount, const OpenedSources::Bind& bind
 
 }  // namespace
 
-Result<void> plan_mounts(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
+Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
+                         const OpenedSources& sources, LaunchPlan& plan) {
     auto& steps = plan.setup;
+    const bool has_own_root = sources.root_tree >= 0;
     steps.push_back(
         {.kind = StepKind::set_umask, .mode = 0});  // modes below are meant as they stand
-    plan_root(sources, plan);
+    if (has_own_root)
+        plan_root(sources, plan);
+    else
+        steps.push_back({.kind = StepKind::open_root});
     // After the detach, which waits for an RCU grace period that the helper's work would draw out.
     if (spec.network == Network::none)
         steps.push_back({.kind = StepKind::begin_network});
     plan_proc(plan);
     plan_dev(plan);
     plan_proc_masks(plan);
-    steps.push_back({.kind = StepKind::set_hostname,
-                     .source = plan.keep(spec.hostname),
-                     .flags = spec.hostname.size()});
+    steps.push_back(
+        {.kind = StepKind::set_hostname, .source = plan.keep(hostname), .flags = hostname.size()});
     // CLONE_INTO_CGROUP moves the child after copy_namespaces() has made CLONE_NEWCGROUP's root
     // from the parent's cgroup; unshared here, the root is the container's own.
     steps.push_back({.kind = StepKind::unshare_cgroup});
     if (spec.network == Network::none)
         steps.push_back({.kind = StepKind::join_network});
     plan_sys(sources, plan);
-    for (size_t index = 0; index < spec.mounts.size(); ++index)
+    const size_t made = has_own_root ? 0 : shareable_mounts(spec).value_or(0);
+    for (size_t index = made; index < spec.mounts.size(); ++index)
         TRY(plan_user_mount(spec.mounts[index], sources.binds[index], plan));
     if (spec.read_only_root)
         steps.push_back({.kind = StepKind::read_only_root});
+    return {};
+}
+
+std::optional<size_t> shareable_mounts(const Spec& spec) {
+    auto is_shareable = [](const Mount& mount) {
+        auto target = clean_target(mount);
+        return mount.type == "bind" && target && !target->starts_with("/dev/") &&
+               !target->starts_with("/sys/");
+    };
+    const auto first_own = std::ranges::find_if_not(spec.mounts, is_shareable);
+    auto is_bind = [](const Mount& mount) { return mount.type == "bind"; };
+    if (std::any_of(first_own, spec.mounts.end(), is_bind))
+        return std::nullopt;
+    return static_cast<size_t>(first_own - spec.mounts.begin());
+}
+
+Result<void> plan_shared_root(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
+    plan.setup.push_back({.kind = StepKind::set_umask, .mode = 0});
+    plan_root(sources, plan);
+    const size_t count = shareable_mounts(spec).value_or(0);
+    for (size_t index = 0; index < count; ++index)
+        TRY(plan_user_mount(spec.mounts[index], sources.binds[index], plan));
     return {};
 }
 

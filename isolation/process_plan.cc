@@ -6,7 +6,6 @@
 
 #include <algorithm>
 
-#include "isolation/init/protocol.h"
 #include "isolation/launch_plan.h"
 
 namespace sigil::isolation {
@@ -90,6 +89,14 @@ void plan_descriptors(const Spec& spec, LaunchPlan& plan) {
     close_up_to(kLastDescriptor);
 }
 
+void plan_streams(const ProcessSources& sources, LaunchPlan& plan) {
+    for (int number = 0; number < kStreams; ++number)
+        if (sources.streams[static_cast<size_t>(number)] >= 0)
+            plan.target.push_back({.kind = StepKind::move_descriptor,
+                                   .fd = sources.streams[static_cast<size_t>(number)],
+                                   .fd2 = number});
+}
+
 void plan_target(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {
     auto& steps = plan.target;
     steps.push_back({.kind = StepKind::set_umask, .mode = kUmask});
@@ -98,6 +105,7 @@ void plan_target(const Spec& spec, const ProcessSources& sources, LaunchPlan& pl
     plan_privileges(spec, sources, plan);
     if (!spec.init)  // after set_ids: a change of credentials clears the request (prctl(2))
         steps.push_back({.kind = StepKind::die_with_parent, .fd = sources.supervisor});
+    plan_streams(sources, plan);
     plan_descriptors(spec, plan);
     for (int signal : sources.ignored_signals)
         steps.push_back({.kind = StepKind::reset_signal, .fd = signal});
@@ -112,16 +120,13 @@ void plan_target(const Spec& spec, const ProcessSources& sources, LaunchPlan& pl
                      .exec = plan.keep(exec)});
 }
 
-// The init keeps one descriptor and one capability: it may signal a command of any user.
+// The init keeps no descriptor and one capability: it may signal a command of any user.
 void plan_init(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {
     if (!spec.shares_terminal)
         plan.setup.push_back({.kind = StepKind::new_session});
     plan.setup.push_back({.kind = StepKind::die_with_parent, .fd = sources.supervisor});
     auto& steps = plan.init;
-    steps.push_back(
-        {.kind = StepKind::move_descriptor, .fd = sources.init_status, .fd2 = kInitStatusFd});
-    steps.push_back(
-        {.kind = StepKind::close_on_exec, .flags = kInitStatusFd + 1, .device = kLastDescriptor});
+    steps.push_back({.kind = StepKind::close_on_exec, .flags = 0, .device = kLastDescriptor});
     steps.push_back({.kind = StepKind::set_capabilities, .flags = uint64_t{1} << CAP_KILL});
     if (!spec.no_new_privileges)  // else PID 1 has it already
         steps.push_back({.kind = StepKind::no_new_privileges});

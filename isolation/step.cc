@@ -15,6 +15,8 @@ std::string what(const Step& step) {
     switch (step.kind) {
         case StepKind::make_mounts_private:
             return "make the mounts private";
+        case StepKind::open_root:
+            return "open the root";
         case StepKind::attach_root:
             return "attach the root filesystem";
         case StepKind::pivot_root:
@@ -38,8 +40,10 @@ std::string what(const Step& step) {
         case StepKind::mask_file:
         case StepKind::mask_directory:
             return fmt::format("mask {}", path);
-        case StepKind::read_only_here:
+        case StepKind::bind_here:
             return fmt::format("make {} read-only", path);
+        case StepKind::make_writable:
+            return "make a mount of the container writable";
         case StepKind::attach_tree:
             return fmt::format("bind on {}", path);
         case StepKind::mount_at:

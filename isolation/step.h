@@ -12,6 +12,7 @@ namespace sigil::isolation {
 enum class StepKind : uint8_t {
     // Mount namespace and root.
     make_mounts_private,  // nothing propagates in or out
+    open_root,            // the root is there already: keep its descriptor
     attach_root,          // fd: the root's detached tree, put on top of the old root
     pivot_root,           // fd: the tree, now attached, becomes "/"
     detach_old_root,
@@ -25,7 +26,9 @@ enum class StepKind : uint8_t {
     open_null,       // path: name; keeps the descriptor that masks of files are bound from
     mask_file,       // path: name. A missing one is skipped
     mask_directory,  // path: name; source: an earlier mask to bind, or null: a new empty tmpfs
-    read_only_here,  // path: name; flags: MS_* to keep. A missing one is skipped
+    bind_here,       // path: name, bound on itself with the flags that its place has now. A missing
+                     // one is skipped
+    make_writable,   // place: the mount itself, without what was bound in it
     attach_tree,     // fd: a detached tree; path: where, in the root; mode: S_IFDIR or S_IFREG
     mount_at,        // path: where, in the root; source: type; data; flags: MS_*
     read_only_root,

@@ -16,6 +16,13 @@ class Handler {
     virtual void complete(const Completion& completion) = 0;
 };
 
+// Told when a turn's completions have been dispatched: what was gathered can be written at once.
+class TurnEnd {
+  public:
+    virtual ~TurnEnd() = default;
+    virtual void turn_ended() = 0;
+};
+
 class Reactor {
   public:
     // The ring to turn on; it belongs to the thread that calls run(), so it may come after handlers
@@ -24,6 +31,7 @@ class Reactor {
     [[nodiscard]] Ring& ring() { return *ring_; }
     // Completions of that source go to `handler`, which outlives the reactor's run.
     void attach(Source source, Handler& handler);
+    void attach(TurnEnd& listener) { turn_end_ = &listener; }
     // Turns until stop(). An error is the ring's own.
     Result<void> run();
     Result<void> turn();
@@ -32,6 +40,7 @@ class Reactor {
   private:
     Ring* ring_ = nullptr;
     std::array<Handler*, kSources> handlers_ = {};
+    TurnEnd* turn_end_ = nullptr;
     std::vector<Completion> batch_;
     bool stopped_ = false;
 };

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "core/try.h"
 
 namespace sigil::loop {
 namespace {
 
-constexpr int kLastSignal = 64;
 constexpr Token kReadable = {Source::signals, Operation::readable};
 
 constexpr sys::SignalSet kEverySignal = ~sys::SignalSet{0};
@@ -47,13 +47,14 @@ SignalAction classify(const SignalFacts& facts) {
 }
 
 Result<std::unique_ptr<Signals>> Signals::open(bool shares_terminal) {
-    std::vector<int> ignored;
-    for (int signal = 1; signal <= kLastSignal; ++signal)
-        if (signal != SIGKILL && signal != SIGSTOP && sys::is_ignored(signal))
-            ignored.push_back(signal);
+    sys::SignalSet set = sys::ignored_signals();
     // An ignored SIGCHLD would have the kernel reap the containers itself, their status lost.
-    if (std::erase(ignored, SIGCHLD) > 0)
+    if (set & sys::signal_bit(SIGCHLD))
         TRY(sys::reset_signal_to_default(SIGCHLD));
+    set &= ~sys::signal_bit(SIGCHLD);
+    std::vector<int> ignored;
+    for (; set != 0; set &= set - 1)
+        ignored.push_back(std::countr_zero(set) + 1);
     TRY(sys::set_signal_mask(kEverySignal));
     Fd fd = TRY(sys::signalfd(kRead), "open a signalfd");
     return std::unique_ptr<Signals>(
@@ -63,9 +64,9 @@ Result<std::unique_ptr<Signals>> Signals::open(bool shares_terminal) {
 Signals::Signals(Fd fd, std::vector<int> ignored, bool shares_terminal)
     : fd_(std::move(fd)), ignored_(std::move(ignored)), shares_terminal_(shares_terminal) {}
 
-void Signals::attach(Reactor& reactor, Supervisor& supervisor) {
+void Signals::attach(Reactor& reactor, SignalReceiver& receiver) {
     ring_ = &reactor.ring();
-    supervisor_ = &supervisor;
+    receiver_ = &receiver;
     reactor.attach(Source::signals, *this);
     ring_->poll(kReadable, fd_.get(), POLLIN);
 }
@@ -100,14 +101,14 @@ void Signals::deliver(const signalfd_siginfo& info) {
         case SignalAction::keep:
             break;
         case SignalAction::forward:
-            supervisor_->forward(signal);
+            receiver_->forward(signal);
             break;
         case SignalAction::stop:
-            supervisor_->stop(signal);
+            receiver_->stop(signal);
             break;
         case SignalAction::suspend:
             if (!(facts.from_kernel && facts.shares_terminal))
-                supervisor_->forward(signal);
+                receiver_->forward(signal);
             ::kill(::getpid(), SIGSTOP);
             break;
     }

@@ -2,16 +2,17 @@
 // classify(), a pure function; the README has it as a table.
 #pragma once
 
+#include <signal.h>
 #include <stdint.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/error.h"
 #include "core/fd.h"
 #include "core/sys.h"
 #include "loop/reactor.h"
-#include "loop/supervisor.h"
 
 namespace sigil::loop {
 
@@ -32,6 +33,21 @@ struct SignalFacts {
 
 SignalAction classify(const SignalFacts& facts);
 
+// A signal on its way to a container.
+struct Signal {
+    int number = 0;
+    std::optional<sigval> value;  // of sigqueue(3)
+};
+
+class SignalReceiver {
+  public:
+    virtual ~SignalReceiver() = default;
+    // Sends it to every container.
+    virtual void forward(const Signal& signal) = 0;
+    // Asks every container to end, with this signal.
+    virtual void stop(const Signal& signal) = 0;
+};
+
 class Signals final : public Handler {
   public:
     // Blocks every signal in the calling thread, and so in the threads that it starts, so that only
@@ -40,7 +56,7 @@ class Signals final : public Handler {
 
     // Signals that were inherited as ignored.
     [[nodiscard]] const std::vector<int>& ignored() const { return ignored_; }
-    void attach(Reactor& reactor, Supervisor& supervisor);
+    void attach(Reactor& reactor, SignalReceiver& receiver);
     void complete(const Completion& completion) override;
 
   private:
@@ -51,7 +67,7 @@ class Signals final : public Handler {
     std::vector<int> ignored_;
     bool shares_terminal_;
     Ring* ring_ = nullptr;
-    Supervisor* supervisor_ = nullptr;
+    SignalReceiver* receiver_ = nullptr;
 };
 
 }  // namespace sigil::loop

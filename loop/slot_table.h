@@ -55,11 +55,12 @@ class SlotTable {
     // Values that are not gone yet, retired ones included.
     [[nodiscard]] size_t size() const { return live_; }
 
+    // `fn` may add and retire values.
     template <typename Fn>
     void for_each(Fn fn) {
-        for (Slot& slot : slots_)
-            if (slot.value && !slot.retired)
-                fn(*slot.value);
+        for (size_t index = 0; index < slots_.size(); ++index)
+            if (slots_[index].value && !slots_[index].retired)
+                fn(*slots_[index].value);
     }
 
   private:

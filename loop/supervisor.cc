@@ -1,13 +1,16 @@
 #include "loop/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <array>
 
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/init/protocol.h"
 
 namespace sigil::loop {
 namespace {
@@ -24,12 +27,17 @@ void end_now(const std::optional<Process>& process, std::optional<isolation::Cgr
         (void)cgroup->kill();
     if (!process)
         return;
-    const int pidfd = process->pidfd.get();
-    (void)sys::pidfd_send_signal(pidfd, SIGKILL);
-    pollfd ended = {.fd = pidfd, .events = POLLIN, .revents = 0};
-    while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+    (void)::kill(process->pid, SIGKILL);  // not reaped yet, so the pid is its own
+    siginfo_t info;
+    while (::waitid(P_PID, static_cast<id_t>(process->pid), &info, WEXITED | __WALL) < 0 &&
+           errno == EINTR) {
     }
-    (void)sys::wait_exited(pidfd);
+}
+
+// Whether the init of that pid told by its name that a signal has killed the command.
+bool is_named_signaled(pid_t pid) {
+    auto comm = sys::read_file(AT_FDCWD, fmt::format("/proc/{}/comm", pid).c_str());
+    return comm && comm->starts_with(isolation::kSignaledName);
 }
 
 }  // namespace
@@ -39,18 +47,22 @@ const char* name(Cause cause) {
     return kNames[static_cast<size_t>(cause)];
 }
 
+int exit_code(const Outcome& outcome) {
+    return outcome.error ? outcome.error->exit_code() : outcome.status.exit_code();
+}
+
 Supervisor::Supervisor(Reactor& reactor, Launcher& launcher, Observer& observer)
     : reactor_(reactor), launcher_(launcher), observer_(observer) {
     reactor.attach(Source::container, *this);
 }
 
-Token Supervisor::start(Spec spec, Time request) {
-    Token token = containers_.emplace(Source::container, std::move(spec));
+Token Supervisor::start(Start start) {
+    Token token = containers_.emplace(Source::container, std::move(start));
     Container& container = *containers_.find(token);
     container.token = token;
-    container.outcome.times.request = request;
+    container.outcome.times.request = container.start.request;
     ++live_;
-    launcher_.launch(token, container.spec);
+    launcher_.launch(token, {*container.start.spec, container.start.name, container.start.streams});
     return token;
 }
 
@@ -58,21 +70,36 @@ void Supervisor::launched(Token token, isolation::LaunchOutcome outcome) {
     Container& container = *containers_.find(token);
     container.process = std::move(outcome.process);
     container.cgroup = std::move(outcome.cgroup);
-    container.init_status = std::move(outcome.init_status);
     Times& times = container.outcome.times;
     times.cloned = outcome.times.cloned;
     times.isolated = outcome.times.isolated;
     times.executed = outcome.times.executed;
     container.outcome.pid = container.process ? container.process->pid : -1;
+    if (container.process && !container.process->pidfd)
+        hold_process(container, outcome);
     if (outcome.error) {
         container.outcome.error = std::move(outcome.error);
         raise(container, Event::failed);
         return;
     }
     raise(container, Event::launched);
-    observer_.started(container.spec, container.outcome);
+    observer_.started(container.subject(), container.outcome);
     for (const Signal& signal : std::exchange(container.pending, {}))
         send(container, signal);
+}
+
+// It was launched with descriptors that are not ours. Nobody else reaps it, so the pid is its own.
+void Supervisor::hold_process(Container& container, isolation::LaunchOutcome& outcome) {
+    auto pidfd = sys::pidfd_open(container.process->pid);
+    if (pidfd) {
+        container.process->pidfd = std::move(*pidfd);
+        return;
+    }
+    // Out of descriptors: what cannot be watched cannot run.
+    end_now(container.process, container.cgroup);
+    container.process.reset();
+    if (!outcome.error)
+        outcome.error = std::move(pidfd).error().in("watch the container");
 }
 
 void Supervisor::abandon() {
@@ -91,11 +118,21 @@ void Supervisor::forward(const Signal& signal) {
 }
 
 void Supervisor::stop(const Signal& signal) {
-    containers_.for_each([&](Container& container) {
-        container.stop_requested |= container.status != Status::draining;
-        send(container, signal);
-        raise(container, Event::stop_requested);
-    });
+    containers_.for_each([&](Container& container) { stop(container, signal); });
+}
+
+void Supervisor::stop(Token token, const Signal& signal) {
+    if (Container* container = containers_.find(token))
+        stop(*container, signal);
+}
+
+void Supervisor::stop(Container& container, const Signal& signal) {
+    if (container.status != Status::draining && !container.stop_requested) {
+        container.stop_requested = true;
+        observer_.stopping(container.subject());
+    }
+    send(container, signal);
+    raise(container, Event::stop_requested);
 }
 
 void Supervisor::complete(const Completion& completion) {
@@ -131,6 +168,7 @@ void Supervisor::complete(const Completion& completion) {
             break;
         case Operation::none:
         case Operation::readable:
+        case Operation::restart:
             break;
     }
     containers_.landed(token);  // last: it may free the container
@@ -141,12 +179,12 @@ void Supervisor::raise(Container& container, Event event) {
     container.status = step.next;
     if (step.actions & kWatch)
         watch(container);
-    if (step.actions & kStartTimeout && container.spec.timeout)
+    if (step.actions & kStartTimeout && container.spec().timeout)
         arm_timer(container, Operation::timed_out,
-                  container.outcome.times.executed + *container.spec.timeout);
+                  container.outcome.times.executed + *container.spec().timeout);
     if (step.actions & kStartGrace)
         arm_timer(container, Operation::grace_over,
-                  sys::monotonic_now() + container.spec.stop_timeout);
+                  sys::monotonic_now() + container.spec().stop_timeout);
     if (step.actions & kCancelLaunch)
         launcher_.cancel(container.token);
     if (step.actions & kKill)
@@ -167,15 +205,15 @@ void Supervisor::watch(Container& container) {
         return;
     auto has_memory = container.cgroup->open_memory_events();
     if (!has_memory)
-        observer_.warning(container.spec, has_memory.error());
+        observer_.warning(container.subject(), has_memory.error());
     else if (*has_memory)
         on_memory_events(container);  // what has happened already, and arms the watch
-    if (container.spec.resources.oom_group && !container.outcome.error) {
+    if (container.spec().resources.oom_group && !container.outcome.error) {
         // Only now that the container shares no memory with us: the kernel kills every task of the
         // group, and every process that shares memory with one of them.
         auto set = container.cgroup->write("memory.oom.group", "1");
         if (!set)
-            observer_.warning(container.spec,
+            observer_.warning(container.subject(),
                               std::move(set).error().in("--oom-group: write memory.oom.group"));
     }
 }
@@ -192,7 +230,7 @@ void Supervisor::kill(Container& container) {
 // again.
 void Supervisor::on_exit(Container& container) {
     container.outcome.times.exit_seen = sys::monotonic_now();
-    auto exit = sys::wait_exited(container.process->pidfd.get());
+    auto exit = reap(container);
     if (exit && !*exit) {
         arm_poll(container, Operation::exit, container.process->pidfd.get(), POLLIN);
         return;
@@ -204,20 +242,23 @@ void Supervisor::on_exit(Container& container) {
         // Without a status there is nothing to pass on: the supervisor has failed, not the command.
         container.outcome.error = std::move(exit).error().in("wait for the container's end");
     }
-    read_command_status(container);
     container.outcome.times.reaped = sys::monotonic_now();
     raise(container, Event::exited);
 }
 
-// The init's exit code cannot tell 143 from SIGTERM; what it wrote before can.
-void Supervisor::read_command_status(Container& container) {
-    uint64_t message = 0;
-    if (!container.init_status)
-        return;
-    auto count =
-        sys::read(container.init_status.get(), {reinterpret_cast<char*>(&message), sizeof message});
-    if (count && *count == sizeof message)
-        container.outcome.status = ExitStatus::from_wait_word(static_cast<int>(message - 1));
+// The init's exit code cannot tell 143 from SIGTERM; its name can, for as long as it isn't reaped.
+Result<std::optional<Exit>> Supervisor::reap(const Container& container) {
+    const int pidfd = container.process->pidfd.get();
+    if (!container.spec().init || container.outcome.error)
+        return sys::wait_exited(pidfd);
+    auto seen = sys::peek_exited(pidfd);
+    if (!seen || !*seen)
+        return seen;
+    const int signal = (*seen)->status.is_signal() ? 0 : (*seen)->status.exit_code() - 128;
+    if (signal > 0 && is_named_signaled(container.process->pid))
+        (*seen)->status = ExitStatus::signaled(signal);
+    (void)sys::wait_exited(pidfd);
+    return seen;
 }
 
 void Supervisor::drain(Container& container) {
@@ -237,7 +278,7 @@ void Supervisor::try_empty(Container& container) {
     }
     auto removed = remove_cgroup(container);
     if (!removed) {
-        observer_.warning(container.spec, removed.error());
+        observer_.warning(container.subject(), removed.error());
         account_memory(container);
     }
     if (!removed || *removed)
@@ -278,7 +319,7 @@ void Supervisor::conclude(Container& container) {
 
 void Supervisor::finish(Container& container) {
     --live_;
-    observer_.ended(container.spec, container.outcome);
+    observer_.ended(container.subject(), container.outcome);
     containers_.retire(container.token);
 }
 
@@ -310,7 +351,7 @@ void Supervisor::account_memory(Container& container) {
         return;
     auto events = cgroup.read_memory_events();
     if (!events) {
-        observer_.warning(container.spec, events.error());
+        observer_.warning(container.subject(), events.error());
         return;
     }
     const uint64_t killed_before = container.outcome.memory.oom_kill;
@@ -321,7 +362,7 @@ void Supervisor::account_memory(Container& container) {
         return;
     if (auto limit = cgroup.read_number("memory.max"))
         container.outcome.memory_max = *limit;
-    observer_.out_of_memory(container.spec, container.outcome);
+    observer_.out_of_memory(container.subject(), container.outcome);
 }
 
 // ---- signals ----------------------------------------------------------------------------------

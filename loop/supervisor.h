@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,11 +21,13 @@
 #include "loop/launcher.h"
 #include "loop/lifecycle.h"
 #include "loop/reactor.h"
+#include "loop/signals.h"
 #include "loop/slot_table.h"
 
 namespace sigil::loop {
 
 enum class Cause : uint8_t { failed, exited, signaled, oom, timeout, stopped };
+inline constexpr int kCauses = 6;
 const char* name(Cause cause);
 
 struct Times {
@@ -50,30 +53,45 @@ struct Outcome {
     std::optional<Error> error;  // why the launch failed
 };
 
+// A container to be started.
+struct Start {
+    std::string name;
+    std::shared_ptr<const Spec> spec;
+    isolation::Streams streams = isolation::kInheritedStreams;  // open until `started` or `ended`
+    Time request{};                                             // when it was asked for
+    uint64_t tag = 0;  // the caller's: the observer gets it back
+};
+
+// Whom an observer is told of.
+struct Subject {
+    const std::string& name;
+    const Spec& spec;
+    uint64_t tag = 0;
+};
+
+// What sigil exits with after this end.
+int exit_code(const Outcome& outcome);
+
 class Observer {
   public:
     virtual ~Observer() = default;
-    virtual void started(const Spec& spec, const Outcome& so_far) = 0;
+    virtual void started(const Subject& subject, const Outcome& so_far) = 0;
     // Processes of the container have been killed for want of memory: `outcome.memory` says how
     // many.
-    virtual void out_of_memory(const Spec& spec, const Outcome& so_far) = 0;
-    virtual void ended(const Spec& spec, const Outcome& outcome) = 0;
+    virtual void out_of_memory(const Subject& subject, const Outcome& so_far) = 0;
+    // It was asked to end, or is about to be killed.
+    virtual void stopping(const Subject& subject) = 0;
+    virtual void ended(const Subject& subject, const Outcome& outcome) = 0;
     // Something went wrong that the container survives.
-    virtual void warning(const Spec& spec, const Error& error) = 0;
+    virtual void warning(const Subject& subject, const Error& error) = 0;
 };
 
-// A signal on its way to a container.
-struct Signal {
-    int number = 0;
-    std::optional<sigval> value;  // of sigqueue(3)
-};
-
-class Supervisor final : public Handler {
+class Supervisor final : public Handler, public SignalReceiver {
   public:
     Supervisor(Reactor& reactor, Launcher& launcher, Observer& observer);
 
-    // Takes the container on; `request` is when it was asked for.
-    Token start(Spec spec, Time request);
+    // Takes the container on.
+    Token start(Start start);
     // The launcher's word on a start.
     void launched(Token token, isolation::LaunchOutcome outcome);
     // Without a ring nothing can be supervised: kills every container and blocks until it is gone.
@@ -83,9 +101,11 @@ class Supervisor final : public Handler {
     static void abandon(isolation::LaunchOutcome outcome);
 
     // Sends a signal to every container; one still launching gets it once it runs.
-    void forward(const Signal& signal);
+    void forward(const Signal& signal) override;
     // Asks every container to end: forwards the signal, and kills what is left after its grace.
-    void stop(const Signal& signal);
+    void stop(const Signal& signal) override;
+    // The same of one; it may be gone.
+    void stop(Token token, const Signal& signal);
 
     void complete(const Completion& completion) override;
 
@@ -94,13 +114,14 @@ class Supervisor final : public Handler {
 
   private:
     struct Container {
-        explicit Container(Spec asked) : spec(std::move(asked)) {}
-        Spec spec;
+        explicit Container(Start asked) : start(std::move(asked)) {}
+        [[nodiscard]] const Spec& spec() const { return *start.spec; }
+        [[nodiscard]] Subject subject() const { return {start.name, *start.spec, start.tag}; }
+        Start start;
         Token token;
         Status status = Status::launching;
         std::optional<Process> process;
         std::optional<isolation::Cgroup> cgroup;
-        Fd init_status;
         std::vector<Signal> pending;  // for a container that does not run yet
         Outcome outcome;
         uint32_t armed = 0;  // a bit for each Operation that is in flight
@@ -109,6 +130,9 @@ class Supervisor final : public Handler {
     };
 
     void raise(Container& container, Event event);
+    void stop(Container& container, const Signal& signal);
+    void hold_process(Container& container, isolation::LaunchOutcome& outcome);
+    static Result<std::optional<Exit>> reap(const Container& container);
     void watch(Container& container);
     void kill(Container& container);
     void drain(Container& container);
@@ -120,7 +144,6 @@ class Supervisor final : public Handler {
     void on_exit(Container& container);
     void on_memory_events(Container& container);
     void account_memory(Container& container);
-    void read_command_status(Container& container);
     void send(Container& container, const Signal& signal);
     Cause cause_of(const Container& container) const;
 

@@ -7,8 +7,8 @@
 
 namespace sigil::loop {
 
-enum class Source : uint8_t { none, signals, launcher, container, settling };
-inline constexpr int kSources = 5;
+enum class Source : uint8_t { none, signals, launcher, container, settling, fleet };
+inline constexpr int kSources = 6;
 
 enum class Operation : uint8_t {
     none,        // nobody waits for it: the completion of a cancel
@@ -18,8 +18,9 @@ enum class Operation : uint8_t {
     emptied,     // its cgroup.events
     grace_over,  // the timer of a stop
     timed_out,   // the timer of --timeout
+    restart,     // the timer of a backoff
 };
-inline constexpr int kOperations = 7;
+inline constexpr int kOperations = 8;
 
 struct Token {
     Source source = Source::none;

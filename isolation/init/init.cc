@@ -1,10 +1,10 @@
 // PID 1 of a container: starts nothing, waits for everything.
 //
 // The launch has already started the command as PID 2 and then executed this program over PID 1,
-// with every signal blocked and one descriptor open: 0, an eventfd. It forwards each signal it gets
-// to the command, reaps what is orphaned to it, and, when the command ends, writes the command's
-// wait status plus one into the eventfd and exits as it did. The kernel then kills what is left in
-// the namespace.
+// with every signal blocked and no descriptor open. It forwards each signal it gets to the command,
+// reaps what is orphaned to it, and, when the command ends, exits as it did: with its code, or with
+// 128 plus the signal that killed it, and then under another name, by which the supervisor tells
+// the two apart. The kernel then kills what is left in the namespace.
 //
 // No libc, nothing linked: a page of text and a page of stack for each container.
 //
@@ -20,6 +20,7 @@ namespace {
 
 using sigil::raw::call;
 
+constexpr int kPrSetName = 15;
 constexpr int kSigchld = 17;
 constexpr int kSiKernel = 0x80;  // sent by the kernel: a key on the terminal, which the command,
                                  // in the same foreground group, has got already
@@ -35,10 +36,10 @@ struct SignalInfo {
 static_assert(sizeof(SignalInfo) == 128);
 
 [[noreturn]] void finish(int status) {
-    const uint64_t message = static_cast<uint64_t>(status) + 1;
-    call(__NR_write, sigil::isolation::kInitStatusFd, &message, sizeof message);
     const int signal = status & 0x7f;
     const int code = signal == 0 ? (status >> 8) & 0xff : 128 + signal;
+    if (signal != 0)
+        call(__NR_prctl, kPrSetName, sigil::isolation::kSignaledName, 0, 0, 0);
     for (;;)
         call(__NR_exit_group, code);
 }
@@ -68,7 +69,7 @@ extern "C" [[noreturn]] void init_main(const long* stack) {
     const long argument_count = stack[0];
     auto* const* arguments = reinterpret_cast<const char* const*>(stack + 1);
     const bool to_group = argument_count > 1 && arguments[1][0] == 'g';
-    call(__NR_prctl, 15 /* PR_SET_NAME */, "sigil-init", 0, 0, 0);
+    call(__NR_prctl, kPrSetName, "sigil-init", 0, 0, 0);
     const uint64_t all_signals = ~uint64_t{0};
     for (;;) {
         SignalInfo info;

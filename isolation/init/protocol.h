@@ -1,9 +1,12 @@
-// What the launch and the init agree on.
+// What the launch, the init and the supervisor agree on.
 #pragma once
 
 namespace sigil::isolation {
 
-inline constexpr int kCommandPid = 2;    // the first process that PID 1 starts
-inline constexpr int kInitStatusFd = 0;  // an eventfd: the command's wait status, plus one
+inline constexpr int kCommandPid = 2;  // the first process that PID 1 starts
+
+// The init's name (/proc/PID/comm) once a signal has killed the command: an exit code above 128
+// then is 128 plus that signal, and else the command's own.
+inline constexpr char kSignaledName[] = "sigil-signaled";
 
 }  // namespace sigil::isolation

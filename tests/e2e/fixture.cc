@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "cgroups.h"
+#include "machine.h"
 
 namespace sigil::e2e {
 namespace {
@@ -13,6 +15,10 @@ namespace {
 void reap_orphans() {
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }
+}
+
+std::vector<std::string> record_names() {
+    return names_in(std::string(records_root()) + "/runs");
 }
 
 std::string text_of(const std::string& text) {
@@ -34,7 +40,7 @@ void add_new(std::vector<std::string>& lines, const char* kind, const std::vecto
 }  // namespace
 
 Traces Traces::now() {
-    return {lines_of(read_file("/proc/self/mountinfo")), container_cgroups(),
+    return {lines_of(read_file("/proc/self/mountinfo")), container_cgroups(), record_names(),
             children_of(::getpid())};
 }
 
@@ -42,6 +48,7 @@ std::vector<std::string> Traces::beyond(const Traces& before) const {
     std::vector<std::string> lines;
     add_new(lines, "mount", before.mounts, mounts);
     add_new(lines, "cgroup", before.cgroups, cgroups);
+    add_new(lines, "record", before.records, records);
     add_new(lines, "process", before.processes, processes);
     return lines;
 }
@@ -77,6 +84,8 @@ void remove_abandoned_cgroups() {
             << path << " has a process in it: " << cgroup_file(path, "cgroup.procs");
         remove_cgroup(path);
     }
+    for (const std::string& name : record_names())
+        std::filesystem::remove_all(std::string(records_root()) + "/runs/" + name);
 }
 
 void expect_failure(const Finished& finished, const std::string& part, int code) {

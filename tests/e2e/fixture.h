@@ -13,10 +13,12 @@
 
 namespace sigil::e2e {
 
-// Mounts of our namespace, cgroups of our containers, and processes that are ours.
+// Mounts of our namespace, cgroups of our containers and the records of them, and processes that
+// are ours.
 struct Traces {
     std::vector<std::string> mounts;
     std::vector<std::string> cgroups;
+    std::vector<std::string> records;
     std::vector<pid_t> processes;
 
     static Traces now();
@@ -27,7 +29,8 @@ struct Traces {
 // Reaps what was orphaned to us, and waits until nothing is there that wasn't before; fails the
 // test if something stays.
 void expect_no_traces(const Traces& before);
-// For what may rightly stay after a SIGKILL to sigil: an empty cgroup. Fails if it isn't empty.
+// For what may rightly stay after a SIGKILL to sigil: an empty cgroup and the record of it. Fails
+// if it isn't empty.
 void remove_abandoned_cgroups();
 // Reaps orphans until this program has no child left. False: one stays.
 bool await_no_processes();

@@ -33,6 +33,7 @@ class Machine final : public testing::Environment {
             GTEST_SKIP() << "containers need root";
         enter_mount_namespace();
         make_scratch();
+        hide_records();
         enter_test_cgroup();
         // What sigil leaves behind becomes our child, and is seen (leaks.h).
         ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
@@ -53,6 +54,12 @@ class Machine final : public testing::Environment {
         ASSERT_EQ(::unshare(CLONE_NEWNS), 0) << strerror(errno);
         ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
         ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr), 0);
+    }
+
+    // sigil's record of what it makes: an empty one of our own, where others don't see it.
+    static void hide_records() {
+        std::filesystem::create_directories(records_root());
+        ASSERT_EQ(::mount("tmpfs", records_root(), "tmpfs", 0, "mode=700"), 0) << strerror(errno);
     }
 
     static void make_scratch() {
@@ -101,6 +108,10 @@ bool in_virtual_machine() {
 
 bool is_sanitized() {
     return SIGIL_IS_SANITIZED;
+}
+
+const char* records_root() {
+    return "/run/sigil";
 }
 
 const std::string& scratch_directory() {

@@ -18,6 +18,8 @@ bool in_virtual_machine();
 // Built with sanitizers: what squeezes sigil's resources squeezes the sanitizer first.
 bool is_sanitized();
 
+// Where sigil keeps its record of what it makes, unless --root says otherwise; nobody else's here.
+const char* records_root();
 // A directory on a tmpfs of our own.
 const std::string& scratch_directory();
 

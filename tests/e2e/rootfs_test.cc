@@ -140,6 +140,18 @@ TEST_F(Rootfs, HostilePathsAreMasked) {
     }
 }
 
+TEST_F(Rootfs, TheRestOfProcIsWritable) {
+    const Facts facts = facts_of({});
+    EXPECT_TRUE(facts.has_mount_option("/proc", "rw")) << facts.mount_on("/proc");
+    EXPECT_TRUE(facts.has_mount_option("/proc/sys", "ro")) << facts.mount_on("/proc/sys");
+    for (const char* option : {"nosuid", "nodev", "noexec"})
+        for (const char* path : {"/proc", "/proc/sys", "/proc/bus"})
+            EXPECT_TRUE(facts.has_mount_option(path, option)) << facts.mount_on(path);
+    EXPECT_EQ(
+        run_script({}, "echo 500 >/proc/self/oom_score_adj; cat /proc/self/oom_score_adj").out,
+        "500\n");
+}
+
 TEST_F(Rootfs, DangerousPathsOfProcAreReadOnly) {
     for (const char* path : {"/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger",
                              "/proc/irq/default_smp_affinity"}) {

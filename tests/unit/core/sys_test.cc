@@ -157,6 +157,20 @@ TEST(IsIgnored, SeesTheDisposition) {
     EXPECT_FALSE(sys::is_ignored(SIGUSR2));
 }
 
+TEST(IgnoredSignals, AreThoseOfEveryDisposition) {
+    const sys::SignalSet before = sys::ignored_signals();
+    for (int signal : {SIGHUP, SIGPIPE, 64}) {
+        EXPECT_FALSE(before & sys::signal_bit(signal));
+        ::signal(signal, SIG_IGN);
+        EXPECT_TRUE(sys::ignored_signals() & sys::signal_bit(signal)) << signal;
+    }
+    for (int signal = 1; signal <= 64; ++signal)
+        EXPECT_EQ(sys::ignored_signals() >> (signal - 1) & 1, sys::is_ignored(signal)) << signal;
+    for (int signal : {SIGHUP, SIGPIPE, 64})
+        EXPECT_TRUE(sys::reset_signal_to_default(signal));
+    EXPECT_EQ(sys::ignored_signals(), before);
+}
+
 TEST(Signalfd, ReadsEvenTheSignalsThatLibcKeeps) {
     // In a thread, whose mask ends with it.
     std::thread([] {

@@ -113,12 +113,19 @@ TEST(CgroupPath, IsRelativeToTheMount) {
 class PrepareParent : public ::testing::Test {
   protected:
     std::string prepare(const std::string& path, const Names& controllers) {
-        made.clear();
+        made = {};
         return message_of(fixture.host().prepare_parent(path, controllers, made));
     }
 
     CgroupFixture fixture;
-    Names made;
+    [[nodiscard]] Names made_paths() const {
+        Names paths;
+        for (const MadeCgroups::Made& one : made.made)
+            paths.push_back(one.path);
+        return paths;
+    }
+
+    MadeCgroups made;
 };
 
 constexpr const char* kFine = "(no error)";
@@ -175,14 +182,14 @@ TEST_F(PrepareParent, MakesTheDirectoriesOnTheWay) {
     EXPECT_EQ(prepare("/a/b", {"memory"}),
               "read " + fixture.mount() + "/a/cgroup.controllers: No such file or directory");
     EXPECT_TRUE(fixture.has("/a"));
-    EXPECT_EQ(made, Names{"/a"});
+    EXPECT_EQ(made_paths(), Names{"/a"});
 }
 
 TEST_F(PrepareParent, RemovesOnlyWhatItMade) {
     fixture.add("/kept", "", "");
     (void)prepare("/kept/a", {"memory"});
     EXPECT_TRUE(fixture.has("/kept/a"));
-    EXPECT_EQ(made, Names{"/kept/a"});
+    EXPECT_EQ(made_paths(), Names{"/kept/a"});
     fixture.host().remove_made(made);
     EXPECT_FALSE(fixture.has("/kept/a"));
     EXPECT_TRUE(fixture.has("/kept"));
@@ -191,7 +198,9 @@ TEST_F(PrepareParent, RemovesOnlyWhatItMade) {
 TEST_F(PrepareParent, RemovesTheInnermostFirstAndLeavesWhatIsUsed) {
     fixture.files.make_directory("mount/a/b");
     fixture.files.make_directory("mount/c/used");
-    fixture.host().remove_made({"/a", "/a/b", "/c"});
+    for (const char* path : {"/a", "/a/b", "/c"})
+        made.made.push_back({path, {}});
+    fixture.host().remove_made(made);
     EXPECT_FALSE(fixture.has("/a"));
     EXPECT_TRUE(fixture.has("/c/used"));
 }

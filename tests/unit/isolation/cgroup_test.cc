@@ -30,6 +30,16 @@ class CgroupFiles : public ::testing::Test {
     TempDir files;
 };
 
+// As one launch does: with parents of its own, which go when the cgroup has.
+CgroupParents* parents_of(const CgroupHost* host) {
+    static std::unique_ptr<CgroupParents> parents;
+    parents = std::make_unique<CgroupParents>(host);
+    return parents.get();
+}
+Result<std::optional<Cgroup>> create(const CgroupHost* host, const Spec& spec) {
+    return Cgroup::create(host, *parents_of(host), spec, spec.name);
+}
+
 using MemoryEventsFile = CgroupFiles;
 using CgroupEventsFile = CgroupFiles;
 using CgroupNumber = CgroupFiles;
@@ -198,14 +208,14 @@ class CreateCgroup : public ::testing::Test {
     }
     std::string error_of(const Spec& wanted) {
         const CgroupHost host = fixture.host();
-        return message_of(Cgroup::create(&host, wanted));
+        return message_of(create(&host, wanted));
     }
 
     CgroupFixture fixture;
 };
 
 TEST_F(CreateCgroup, IsNothingWithoutAHostAndWithoutAWish) {
-    auto made = Cgroup::create(nullptr, spec());
+    auto made = create(nullptr, spec());
     ASSERT_TRUE(made);
     EXPECT_FALSE(made->has_value());
 }
@@ -214,13 +224,13 @@ TEST_F(CreateCgroup, IsAnErrorWithoutAHostForAnyWish) {
     const std::string expected = "no cgroup v2 is mounted on this machine, so no limit can be set";
     Spec limited = spec();
     limited.resources.pids = 5;
-    EXPECT_EQ(message_of(Cgroup::create(nullptr, limited)), expected);
+    EXPECT_EQ(message_of(create(nullptr, limited)), expected);
     Spec placed = spec();
     placed.cgroup_parent = "/a";
-    EXPECT_EQ(message_of(Cgroup::create(nullptr, placed)), expected);
+    EXPECT_EQ(message_of(create(nullptr, placed)), expected);
     Spec set = spec();
     set.resources.files = {{"cgroup.max.depth", "1"}};
-    EXPECT_EQ(message_of(Cgroup::create(nullptr, set)), expected);
+    EXPECT_EQ(message_of(create(nullptr, set)), expected);
 }
 
 TEST_F(CreateCgroup, IsBelowTheSupervisorsOwn) {
@@ -228,7 +238,7 @@ TEST_F(CreateCgroup, IsBelowTheSupervisorsOwn) {
     own.add("/user/shell", "memory", "", "4711\n");
     const CgroupHost host = own.host();
     {
-        auto made = Cgroup::create(&host, spec());
+        auto made = create(&host, spec());
         ASSERT_TRUE(made && *made) << message_of(made);
         EXPECT_EQ((*made)->path(), "/user/shell/sigil-web");
         EXPECT_TRUE(own.has("/user/shell/sigil-web"));
@@ -242,7 +252,7 @@ TEST_F(CreateCgroup, IsWhereItWasAskedFor) {
     for (const char* parent : {"/a/b", "a/b", "/a/b/", "a/b//"}) {
         placed.cgroup_parent = parent;
         const CgroupHost host = fixture.host();
-        auto made = Cgroup::create(&host, placed);
+        auto made = create(&host, placed);
         ASSERT_TRUE(made && *made) << parent << ": " << message_of(made);
         EXPECT_TRUE(fixture.has("/a/b/sigil-web")) << parent;
     }
@@ -254,13 +264,13 @@ TEST_F(CreateCgroup, NeverLeavesTheHierarchyForASecondSlash) {
     Spec placed = spec();
     placed.cgroup_parent = "/" + outside.at("new");
     const CgroupHost host = fixture.host();
-    (void)Cgroup::create(&host, placed);
+    (void)create(&host, placed);
     EXPECT_FALSE(outside.has("new"));
     EXPECT_FALSE(outside.has("new/sigil-web"));
     outside.make_directory("there");
     outside.write("there/cgroup.controllers", "");
     placed.cgroup_parent = "/" + outside.at("there");
-    auto made = Cgroup::create(&host, placed);
+    auto made = create(&host, placed);
     EXPECT_FALSE(outside.has("there/sigil-web"));
 }
 
@@ -273,14 +283,14 @@ TEST_F(CreateCgroup, TakesTheFallbackWhereItsOwnHasProcesses) {
     limited.resources.pids = 5;
     // A new directory of the fixture has no pids.max: the error tells where it was.
     EXPECT_EQ(
-        message_of(Cgroup::create(&host, limited)),
+        message_of(create(&host, limited)),
         "--pids-limit: write 5 to pids.max of cgroup /sigil/sigil-web: No such file or directory");
 }
 
 TEST_F(CreateCgroup, TakesOverWhatAKilledSupervisorLeft) {
     fixture.files.make_directory("mount/sigil-web");
     const CgroupHost host = fixture.host();
-    auto made = Cgroup::create(&host, spec());
+    auto made = create(&host, spec());
     EXPECT_TRUE(made && *made) << message_of(made);
 }
 
@@ -315,8 +325,12 @@ TEST_F(CreateCgroup, NamesTheOptionOfTheLimit) {
 TEST_F(CreateCgroup, RemovesTheParentsItMadeWhenItFails) {
     Spec placed = spec();
     placed.cgroup_parent = "/new";
-    EXPECT_EQ(error_of(placed), "--cgroup-parent /new: read " + fixture.mount() +
-                                    "/new/cgroup.controllers: No such file or directory");
+    const CgroupHost host = fixture.host();
+    CgroupParents parents(&host);
+    EXPECT_EQ(message_of(Cgroup::create(&host, parents, placed, "web")),
+              "--cgroup-parent /new: read " + fixture.mount() +
+                  "/new/cgroup.controllers: No such file or directory");
+    parents.remove_made();
     EXPECT_FALSE(fixture.has("/new"));
 }
 

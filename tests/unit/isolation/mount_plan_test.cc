@@ -36,7 +36,7 @@ OpenedSources sources_for(const Spec& spec) {
 
 LaunchPlan planned(const Spec& spec) {
     LaunchPlan plan;
-    auto done = plan_mounts(spec, sources_for(spec), plan);
+    auto done = plan_mounts(spec, spec.hostname, sources_for(spec), plan);
     EXPECT_TRUE(done) << message_of(done);
     return plan;
 }
@@ -77,11 +77,12 @@ const Lines kProcMasks = {
     "mask_directory scsi",
     "mask_file timer_list",
     "mask_file timer_stats",
-    "read_only_here bus",
-    "read_only_here fs",
-    "read_only_here irq",
-    "read_only_here sys",
-    "read_only_here sysrq-trigger",
+    "bind_here bus",
+    "bind_here fs",
+    "bind_here irq",
+    "bind_here sys",
+    "bind_here sysrq-trigger",
+    "make_writable",
 };
 
 const Lines kSys = {
@@ -126,7 +127,7 @@ TEST(PlanMounts, MountsNoCgroupThatTheKernelHasNot) {
     OpenedSources sources = sources_for(spec);
     sources.has_cgroup2 = false;
     LaunchPlan plan;
-    ASSERT_TRUE(plan_mounts(spec, sources, plan));
+    ASSERT_TRUE(plan_mounts(spec, spec.hostname, sources, plan));
     Lines expected = lines_of(planned(spec).setup);
     std::erase(expected, "mount_here fs/cgroup <cgroup2>");
     EXPECT_EQ(lines_of(plan.setup), expected);
@@ -153,8 +154,9 @@ TEST(PlanMounts, KeepsTheOrderThatTheKernelDemands) {
     before("make_mounts_private", "attach_root");        // or the host would see our mounts
     before("detach_old_root", "new_mount proc <proc>");  // nothing of the host is in reach any more
     before("new_mount proc <proc>", "mask_file kcore");
-    before("open_null null", "mask_file interrupts");  // files are masked by /dev/null
-    before("join_network", "new_mount sys <sysfs>");   // sysfs shows its mounter's network
+    before("open_null null", "mask_file interrupts");    // files are masked by /dev/null
+    before("bind_here sysrq-trigger", "make_writable");  // what is bound after it would be writable
+    before("join_network", "new_mount sys <sysfs>");     // sysfs shows its mounter's network
     before("unshare_cgroup", "mount_here fs/cgroup <cgroup2>");
     before("mask_directory firmware", "attach_tree /src");
 }
@@ -192,7 +194,7 @@ TEST(PlanMounts, LocksTheKernelsFilesystems) {
         EXPECT_TRUE(step.flags & MOUNT_ATTR_NOSUID) << path;
         EXPECT_TRUE(step.flags & MOUNT_ATTR_NOEXEC) << path;
         if (path == "proc") {
-            EXPECT_EQ(step.flags, kLocked);
+            EXPECT_EQ(step.flags, kLocked | MOUNT_ATTR_RDONLY);  // until "make_writable"
         }
         if (path == "sys") {
             EXPECT_EQ(step.flags, kLocked | MOUNT_ATTR_RDONLY);
@@ -243,6 +245,57 @@ TEST(LaunchPlan, KeepsItsTextsWhereTheyAre) {
     const LaunchPlan moved = std::move(plan);
     EXPECT_STREQ(first, "first");
     EXPECT_STREQ(words[1], "b");
+}
+
+// ---- roots that containers share ----------------------------------------------------------------
+
+Mount bind_on(const std::string& target) {
+    return {.type = "bind", .source = "/data", .target = target, .options = {"rbind"}};
+}
+
+Mount tmpfs_on(const std::string& target) {
+    return {.type = "tmpfs", .source = "tmpfs", .target = target};
+}
+
+TEST(SharedRoot, IsEnteredInsteadOfPivotedInto) {
+    const Spec spec = default_spec();
+    OpenedSources sources = sources_for(spec);
+    sources.root_tree = -1;
+    LaunchPlan plan;
+    ASSERT_TRUE(plan_mounts(spec, "web", sources, plan));
+    const Lines lines = lines_of(plan.setup);
+    EXPECT_EQ(lines[1], "open_root");
+    for (const char* step : {"make_mounts_private", "attach_root", "pivot_root", "detach_old_root"})
+        EXPECT_EQ(std::ranges::find(lines, step), lines.end()) << step;
+}
+
+TEST(SharedRoot, HasTheRootAndTheBindsOfAll) {
+    Spec spec = default_spec();
+    spec.mounts = {bind_on("/a"), bind_on("/b"), tmpfs_on("/tmp")};
+    LaunchPlan plan;
+    ASSERT_TRUE(plan_shared_root(spec, sources_for(spec), plan));
+    EXPECT_EQ(lines_of(plan.setup),
+              (Lines{"set_umask", "make_mounts_private", "attach_root", "pivot_root",
+                     "detach_old_root", "attach_tree /a", "attach_tree /b"}));
+    OpenedSources sources = sources_for(spec);
+    sources.root_tree = -1;
+    LaunchPlan own;
+    ASSERT_TRUE(plan_mounts(spec, "web", sources, own));
+    EXPECT_EQ(lines_of(own.setup).back(), "mount_at /tmp <tmpfs>");
+    EXPECT_EQ(std::ranges::count(lines_of(own.setup), "attach_tree /a"), 0);
+}
+
+TEST(SharedRoot, IsNotForBindsThatComeAfterAMountOfTheContainersOwn) {
+    Spec spec = default_spec();
+    EXPECT_EQ(shareable_mounts(spec), 0U);
+    spec.mounts = {bind_on("/a"), tmpfs_on("/tmp")};
+    EXPECT_EQ(shareable_mounts(spec), 1U);
+    spec.mounts = {tmpfs_on("/tmp"), bind_on("/tmp/a")};
+    EXPECT_EQ(shareable_mounts(spec), std::nullopt);
+    spec.mounts = {bind_on("/dev/log")};
+    EXPECT_EQ(shareable_mounts(spec), std::nullopt);
+    spec.mounts = {bind_on("/sys/x")};
+    EXPECT_EQ(shareable_mounts(spec), std::nullopt);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ Spec default_spec() {
 }
 
 ProcessSources default_sources() {
-    return {.env = {"PATH=/bin"}, .supervisor = 10, .init_image = 11, .init_status = 12};
+    return {.env = {"PATH=/bin"}, .supervisor = 10, .init_image = 11};
 }
 
 LaunchPlan planned(const Spec& spec, const ProcessSources& sources = default_sources()) {
@@ -62,7 +62,7 @@ const Lines kTarget = {
     "close_descriptors", "unblock_signals", "exec_command </bin/true>",
 };
 
-const Lines kInit = {"move_descriptor", "close_on_exec", "set_capabilities", "exec_init"};
+const Lines kInit = {"close_on_exec", "set_capabilities", "exec_init"};
 
 TEST(PlanProcess, IsTheWholeRecipeInOrder) {
     const LaunchPlan plan = planned(default_spec());
@@ -240,15 +240,24 @@ TEST(PlanProcess, ClosesTheDescriptorsAroundThoseThatArePassed) {
     EXPECT_STREQ(find_step(plan.target, StepKind::keep_descriptor)->origin, "--pass-fd 3");
 }
 
-TEST(PlanProcess, LeavesTheInitItsStatusAlone) {
+TEST(PlanProcess, LeavesTheInitNoDescriptor) {
     const LaunchPlan plan = planned(default_spec());
-    const Step* moved = find_step(plan.init, StepKind::move_descriptor);
-    EXPECT_EQ(moved->fd, 12);
-    EXPECT_EQ(moved->fd2, kInitStatusFd);
     const Step* closed = find_step(plan.init, StepKind::close_on_exec);
-    EXPECT_EQ(closed->flags, uint64_t{kInitStatusFd + 1});
+    EXPECT_EQ(closed->flags, 0U);
     EXPECT_EQ(closed->device, uint64_t{UINT_MAX});
     EXPECT_EQ(find_step(plan.init, StepKind::exec_init)->fd, 11);
+}
+
+TEST(PlanProcess, GivesTheCommandItsStreams) {
+    ProcessSources sources = default_sources();
+    sources.streams = {-1, 20, 21};
+    const LaunchPlan plan = planned(default_spec(), sources);
+    std::vector<std::pair<int, int>> moved;
+    for (const Step& step : plan.target)
+        if (step.kind == StepKind::move_descriptor)
+            moved.emplace_back(step.fd, step.fd2);
+    EXPECT_EQ(moved, (std::vector<std::pair<int, int>>{{20, 1}, {21, 2}}));
+    EXPECT_EQ(find_step(plan.init, StepKind::move_descriptor), nullptr);
 }
 
 TEST(PlanProcess, ResetsWhatTheSupervisorInheritedAsIgnored) {

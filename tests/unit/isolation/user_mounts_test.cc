@@ -26,11 +26,11 @@ Result<LaunchPlan> plan_of(std::vector<Mount> mounts) {
     Spec spec;
     spec.hostname = "web";
     spec.mounts = std::move(mounts);
-    OpenedSources sources;
+    OpenedSources sources = {.root_tree = 7};
     for (size_t index = 0; index < spec.mounts.size(); ++index)
         sources.binds.push_back({.tree = static_cast<int>(100 + index)});
     LaunchPlan plan;
-    auto done = plan_mounts(spec, sources, plan);
+    auto done = plan_mounts(spec, spec.hostname, sources, plan);
     if (!done)
         return tl::unexpected(std::move(done).error());
     return plan;
@@ -69,10 +69,10 @@ TEST(UserMounts, SayWhetherTheTreeIsADirectory) {
     Spec spec;
     spec.hostname = "web";
     spec.mounts = {bind_to("/dir"), bind_to("/file")};
-    OpenedSources sources;
+    OpenedSources sources = {.root_tree = 7};
     sources.binds = {{.tree = 5, .is_directory = true}, {.tree = 6, .is_directory = false}};
     LaunchPlan plan;
-    ASSERT_TRUE(plan_mounts(spec, sources, plan));
+    ASSERT_TRUE(plan_mounts(spec, spec.hostname, sources, plan));
     EXPECT_EQ(plan.setup[plan.setup.size() - 2].mode, uint32_t{S_IFDIR});
     EXPECT_EQ(plan.setup.back().mode, uint32_t{S_IFREG});
 }

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,13 @@ class Child {
     }
     static Child exiting(int code) {
         return run([code] { return code; });
+    }
+    // Under that name (prctl(2), PR_SET_NAME).
+    static Child exiting(int code, const char* name) {
+        return run([code, name] {
+            ::prctl(PR_SET_NAME, name);
+            return code;
+        });
     }
     // Lives until a signal kills it.
     static Child pausing() { return run(pause_for_ever); }

@@ -1,6 +1,7 @@
 // The supervisor: launches, exits, and completions that come late, twice, or failed.
 #include <gtest/gtest.h>
 
+#include "isolation/init/protocol.h"
 #include "loop/supervisor_fixture.h"
 
 namespace sigil::loop {
@@ -65,25 +66,28 @@ TEST_F(Supervisor, StampsEveryPhaseInOrder) {
     EXPECT_LE(times.reaped, times.cleaned);
 }
 
-// The init's exit code is 143 for SIGTERM and for exit(143); what it wrote tells.
-TEST_F(Supervisor, TakesTheStatusThatTheInitWrote) {
-    const Child init = Child::exiting(143);
-    const Token token = start();
-    isolation::LaunchOutcome outcome = launch_of(init);
-    outcome.init_status = std::move(*sys::eventfd(SIGTERM + 1, 0));
-    supervisor.launched(token, std::move(outcome));
+// The init's exit code is 143 for SIGTERM and for exit(143); its name tells.
+TEST_F(Supervisor, TakesTheSignalThatTheInitsNameTellsOf) {
+    const Child init = Child::exiting(143, isolation::kSignaledName);
+    const Token token = run(init);
     init.await_end();
     exit(token);
     EXPECT_EQ(record.last.cause, Cause::signaled);
     EXPECT_EQ(record.last.status.signal(), SIGTERM);
 }
 
-TEST_F(Supervisor, TakesTheInitsOwnStatusWhereItWroteNone) {
+TEST_F(Supervisor, TakesTheCodeWhereTheInitHasItsOwnName) {
+    const Child init = Child::exiting(143);
+    const Token token = run(init);
+    init.await_end();
+    exit(token);
+    EXPECT_EQ(record.last.cause, Cause::exited);
+    EXPECT_EQ(record.last.status.exit_code(), 143);
+}
+
+TEST_F(Supervisor, TakesTheInitsOwnStatusWhereItWasKilled) {
     const Child init = Child::pausing();
-    const Token token = start();
-    isolation::LaunchOutcome outcome = launch_of(init);
-    outcome.init_status = std::move(*sys::eventfd(0, O_NONBLOCK));
-    supervisor.launched(token, std::move(outcome));
+    const Token token = run(init);
     init.kill(SIGKILL);
     init.await_end();
     exit(token);

@@ -16,7 +16,9 @@ namespace sigil::loop {
 
 class FakeLauncher final : public Launcher {
   public:
-    void launch(Token token, const Spec&) override { launched.push_back(token); }
+    void launch(Token token, const isolation::LaunchRequest&) override {
+        launched.push_back(token);
+    }
     void cancel(Token token) override { cancelled.push_back(token); }
 
     std::vector<Token> launched;
@@ -38,16 +40,17 @@ struct Ended {
 
 class Record final : public Observer {
   public:
-    void started(const Spec& spec, const Outcome&) override {
-        log.push_back(spec.name + " started");
+    void started(const Subject& subject, const Outcome&) override {
+        log.push_back(subject.name + " started");
     }
-    void out_of_memory(const Spec& spec, const Outcome& so_far) override {
-        log.push_back(fmt::format("{} oom {}", spec.name, so_far.memory.oom_kill));
+    void out_of_memory(const Subject& subject, const Outcome& so_far) override {
+        log.push_back(fmt::format("{} oom {}", subject.name, so_far.memory.oom_kill));
         memory_max = so_far.memory_max;
     }
-    void ended(const Spec& spec, const Outcome& outcome) override {
+    void stopping(const Subject& subject) override { asked_to_stop.push_back(subject.name); }
+    void ended(const Subject& subject, const Outcome& outcome) override {
         log.push_back(
-            fmt::format("{} {} {}", spec.name, name(outcome.cause), outcome.status.exit_code()));
+            fmt::format("{} {} {}", subject.name, name(outcome.cause), outcome.status.exit_code()));
         last = {.pid = outcome.pid,
                 .cause = outcome.cause,
                 .status = outcome.status,
@@ -58,11 +61,12 @@ class Record final : public Observer {
                 .error_exit_code = outcome.error ? outcome.error->exit_code() : 0,
                 .error = outcome.error ? outcome.error->message() : ""};
     }
-    void warning(const Spec& spec, const Error& error) override {
-        log.push_back(spec.name + " warning: " + error.message());
+    void warning(const Subject& subject, const Error& error) override {
+        log.push_back(subject.name + " warning: " + error.message());
     }
 
     std::vector<std::string> log;
+    std::vector<std::string> asked_to_stop;
     std::optional<uint64_t> memory_max;  // as the out_of_memory before the end had it
     Ended last;
 };
@@ -116,8 +120,10 @@ class SupervisorTest : public ::testing::Test {
         spec.name = name;
         return spec;
     }
-    Token start(Spec spec = spec_named("web")) {
-        return supervisor.start(std::move(spec), sys::monotonic_now());
+    Token start(const Spec& spec = spec_named("web")) {
+        return supervisor.start({.name = spec.name,
+                                 .spec = std::make_shared<const Spec>(spec),
+                                 .request = sys::monotonic_now()});
     }
     static isolation::LaunchOutcome launch_of(const Child& child) {
         isolation::LaunchOutcome outcome;
@@ -134,7 +140,7 @@ class SupervisorTest : public ::testing::Test {
     // Started and launched, with or without a cgroup.
     template <typename... Files>
     Token run(const Child& child, Spec spec, const Files&... files) {
-        const Token token = start(std::move(spec));
+        const Token token = start(spec);
         supervisor.launched(token, launch_of(child, files...));
         return token;
     }

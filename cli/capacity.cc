@@ -1,0 +1,100 @@
+#include "cli/capacity.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "core/parse.h"
+#include "core/sys.h"
+
+namespace sigil::cli {
+namespace {
+
+constexpr uint64_t kOwnFiles = 64;
+// An init, the command, and one more that it starts.
+constexpr uint64_t kProcesses = 3;
+constexpr uint64_t kOwnProcesses = 200;
+// What the kernel holds for a container with a network namespace of its own, measured.
+constexpr uint64_t kKernelMemory = 330 * 1024;
+
+uint64_t number_in(const char* path) {
+    auto text = sys::read_file(AT_FDCWD, path);
+    if (!text)
+        return UINT64_MAX;
+    const std::string_view word = std::string_view(*text).substr(0, text->find('\n'));
+    return parse_number(word).value_or(UINT64_MAX);
+}
+
+// "MemAvailable:    1234 kB" in bytes.
+uint64_t available_memory() {
+    auto text = sys::read_file(AT_FDCWD, "/proc/meminfo");
+    constexpr std::string_view kKey = "MemAvailable:";
+    const size_t at = text ? text->find(kKey) : std::string::npos;
+    if (at == std::string::npos)
+        return UINT64_MAX;
+    std::string_view rest = std::string_view(*text).substr(at + kKey.size());
+    rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(' ')));
+    const uint64_t kilobytes = parse_number(rest.substr(0, rest.find(' '))).value_or(UINT64_MAX);
+    return kilobytes == UINT64_MAX ? kilobytes : kilobytes * 1024;
+}
+
+// A pidfd, memory.events, and pipes where its output goes through sigil.
+uint64_t files_of_each(const RunRequest& request) {
+    const bool is_read =
+        !request.log_dir && request.output != Output::discard && request.output != Output::inherit;
+    return is_read ? 4 : 2;
+}
+
+}  // namespace
+
+unsigned default_launchers() {
+    return std::max(1U, std::thread::hardware_concurrency());
+}
+
+Capacity Capacity::of_this_machine(const RunRequest& request) {
+    Capacity capacity;
+    rlimit files = {};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    capacity.soft_files = files.rlim_cur;
+    capacity.hard_files = files.rlim_max;
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+
+    rlimit processes = {};
+    ::getrlimit(RLIMIT_NPROC, &processes);
+    // Root's processes are not counted against it (setrlimit(2)).
+    const uint64_t own_limit = ::geteuid() == 0 ? UINT64_MAX : processes.rlim_cur;
+    const uint64_t pids = std::min({number_in("/proc/sys/kernel/pid_max"),
+                                    number_in("/proc/sys/kernel/threads-max"), own_limit});
+    const uint64_t memory = available_memory();
+    auto consider = [&capacity](uint64_t containers, std::string because) {
+        if (containers < capacity.containers) {
+            capacity.containers = std::max<uint64_t>(containers, 1);
+            capacity.because = std::move(because);
+        }
+    };
+    capacity.containers = UINT64_MAX;
+    consider((std::max(files.rlim_max, kOwnFiles) - kOwnFiles) / files_of_each(request),
+             fmt::format("open files: {:L}", files.rlim_max));
+    consider((std::max(pids, kOwnProcesses) - kOwnProcesses) / kProcesses,
+             fmt::format("processes: {:L}", pids));
+    consider(memory / kKernelMemory, "available memory: " + format_size(memory));
+    return capacity;
+}
+
+std::string Capacity::describe() const {
+    return fmt::format("at most {:L} containers at a time ({})", containers, because);
+}
+
+void Capacity::keep_soft_limit(Spec& spec) const {
+    for (const Rlimit& limit : spec.rlimits)
+        if (limit.resource == RLIMIT_NOFILE)
+            return;
+    if (soft_files != hard_files)
+        spec.rlimits.push_back({RLIMIT_NOFILE, soft_files, hard_files, "nofile"});
+}
+
+}  // namespace sigil::cli

@@ -1,0 +1,118 @@
+#include "cli/fleet_words.h"
+
+#include <algorithm>
+
+#include "core/parse.h"
+#include "core/try.h"
+
+namespace sigil::cli {
+namespace {
+
+constexpr size_t kLongestName = 64;
+
+Result<void> check_one(const RunRequest& request) {
+    const char* wrong = request.jobs        ? "--jobs"
+                        : request.fail_fast ? "--fail-fast"
+                        : request.warm > 0  ? "--warm"
+                        : request.launchers ? "--launchers"
+                                            : nullptr;
+    if (wrong)
+        return failure("{}: it is for many containers: give --count or --from", wrong);
+    return {};
+}
+
+Result<void> check_many(const RunRequest& request) {
+    if (request.count && request.from)
+        return failure("--count: the lines of --from say how many there are: give one of the two");
+    if (request.count) {
+        const std::string& base = request.job.spec.name;
+        const std::string last = fmt::format("{}-{}", base, *request.count);
+        if (last.size() > kLongestName)
+            return failure("--name: with --count the last one's name is '{}': longer than {}", last,
+                           kLongestName);
+    }
+    return {};
+}
+
+Result<void> check_output(const RunRequest& request) {
+    const Output output = request.output;
+    if (output == Output::events && !request.events)
+        return failure("--output events: it needs --events");
+    if (output == Output::inherit && request.log_dir)
+        return failure("--log-dir: with --output inherit, sigil sees nothing that it could log");
+    const bool is_read = request.log_dir || output == Output::prefix || output == Output::events ||
+                         (output == Output::automatic && request.is_many());
+    if (request.log_policy == LogPolicy::drop && !is_read)
+        return failure(
+            "--log-policy drop: it needs output that goes through sigil: --log-dir, or --output "
+            "prefix or events");
+    if (request.events == "-" && request.report == "-")
+        return failure("--report: --events goes to stdout already");
+    return {};
+}
+
+}  // namespace
+
+Result<uint64_t> parse_count(std::string_view text, uint64_t limit) {
+    const uint64_t count = TRY(parse_number(text, limit));
+    if (count == 0)
+        return failure("0 is less than 1");
+    return count;
+}
+
+Result<RestartPolicy> parse_restart(std::string_view text) {
+    if (text == "no")
+        return RestartPolicy{};
+    if (text == "always")
+        return RestartPolicy{.when = RestartPolicy::always};
+    constexpr std::string_view kOnFailure = "on-failure";
+    if (text == kOnFailure)
+        return RestartPolicy{.when = RestartPolicy::on_failure};
+    if (text.starts_with(kOnFailure) && text[kOnFailure.size()] == ':')
+        return RestartPolicy{
+            .when = RestartPolicy::on_failure,
+            .most = TRY(parse_count(text.substr(kOnFailure.size() + 1), UINT32_MAX))};
+    return failure("'{}' is none of no, on-failure[:N], always", printable(text));
+}
+
+Result<void> add_after(Job& job, std::string_view name) {
+    TRY(check_name(name));
+    job.after.emplace_back(name);
+    return {};
+}
+
+Result<std::string> parse_path(std::string_view text) {
+    if (text.empty())
+        return failure("the path is empty");
+    return std::string(text);
+}
+
+Result<Output> parse_output(std::string_view text) {
+    if (text == "inherit")
+        return Output::inherit;
+    if (text == "prefix")
+        return Output::prefix;
+    if (text == "events")
+        return Output::events;
+    if (text == "discard")
+        return Output::discard;
+    return failure("'{}' is none of inherit, prefix, events, discard", printable(text));
+}
+
+Result<LogPolicy> parse_log_policy(std::string_view text) {
+    if (text != "block" && text != "drop")
+        return failure("'{}' is neither block nor drop", printable(text));
+    return text == "block" ? LogPolicy::block : LogPolicy::drop;
+}
+
+Result<void> check_run(const RunRequest& request) {
+    if (!request.job.after.empty() && !request.from)
+        return failure("--after: it names a container of --from, which is not given");
+    if (request.is_many())
+        TRY(check_many(request));
+    else
+        TRY(check_one(request));
+    return check_output(request);
+}
+
+}  // namespace sigil::cli

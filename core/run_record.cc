@@ -1,0 +1,117 @@
+#include "core/run_record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+
+#include "core/parse.h"
+#include "core/sys.h"
+#include "core/try.h"
+
+namespace sigil {
+namespace {
+
+constexpr mode_t kPrivate = 0700;
+// Each means that a sweeper met the directory within microseconds of its birth, or that another
+// supervisor has the name.
+constexpr int kAttempts = 100;
+
+std::string with_random_suffix(const std::string& name) {
+    uint32_t number = 0;
+    (void)!::getrandom(&number, sizeof number, GRND_NONBLOCK);
+    return fmt::format("{}-{:08x}", name, number);
+}
+
+Result<void> make_if_missing(const std::string& path) {
+    auto made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
+    if (!made && !made.error().is(EEXIST))
+        TRY(std::move(made), "make {}", path);
+    return {};
+}
+
+}  // namespace
+
+std::string_view prefix_of(RunRecord::Kind kind) {
+    return kind == RunRecord::Kind::cgroup ? "cgroup." : "parent.";
+}
+
+std::string runs_path(std::string_view root) {
+    return fmt::format("{}/runs", root);
+}
+
+RunRecord::RunRecord(std::string root, std::string name)
+    : root_(std::move(root)), name_(std::move(name)), directory_name_(name_) {}
+
+// No errno goes further up: what the caller reads from one is about cgroups.
+Result<RunRecord::Entry> RunRecord::add(Kind kind, std::string_view path) {
+    const std::string target(path);
+    Entry entry;
+    entry.name_ = fmt::format("{}{}", prefix_of(kind), next_);
+    Error error = Error::from_errno(EAGAIN, "symlinkat");
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        if (!directory_) {
+            auto opened = open();
+            if (!opened) {
+                error = std::move(opened).error();
+                if (error.is(ENOENT))
+                    continue;  // swept between its mkdir and its open
+                break;
+            }
+            directory_ = std::move(*opened);
+        }
+        auto linked = sys::symlinkat(target.c_str(), directory_.get(), entry.name_.c_str());
+        if (linked) {
+            ++next_;
+            ++entries_;
+            return entry;
+        }
+        error = std::move(linked).error().in(
+            fmt::format("make {}/{}/{}", runs_path(root_), directory_name_, entry.name_));
+        if (entries_ > 0 || !error.is(ENOENT)) {
+            forget({});
+            break;
+        }
+        directory_.reset();  // swept between its mkdir and our lock
+    }
+    return failure("--root {}: {}", printable(root_), error.message());
+}
+
+Result<Fd> RunRecord::open() {
+    TRY(make_directory());
+    const std::string path = fmt::format("{}/{}", runs_path(root_), directory_name_);
+    Fd directory = TRY(sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+                       "open {}", path);
+    // A sweeper may hold it for a moment, to find it empty.
+    TRY(sys::flock(directory.get(), LOCK_EX), "lock {}", path);
+    return directory;
+}
+
+Result<void> RunRecord::make_directory() {
+    const std::string runs = runs_path(root_);
+    std::string path = fmt::format("{}/{}", runs, directory_name_);
+    auto made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
+    if (!made && made.error().is(ENOENT)) {
+        TRY(make_if_missing(root_));
+        TRY(make_if_missing(runs));
+        made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
+    }
+    for (int attempt = 0; !made && made.error().is(EEXIST) && attempt < kAttempts; ++attempt) {
+        directory_name_ = with_random_suffix(name_);
+        path = fmt::format("{}/{}", runs, directory_name_);
+        made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
+    }
+    TRY(std::move(made), "make {}", path);
+    return {};
+}
+
+void RunRecord::forget(Entry entry) {
+    if (!entry.name_.empty() && sys::unlinkat(directory_.get(), entry.name_.c_str()))
+        --entries_;
+    if (entries_ > 0 || !directory_)
+        return;
+    (void)sys::rmdirat(AT_FDCWD, fmt::format("{}/{}", runs_path(root_), directory_name_).c_str());
+    directory_.reset();
+}
+
+}  // namespace sigil

@@ -1,0 +1,210 @@
+#include "core/runs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "core/parse.h"
+#include "core/sys.h"
+#include "core/try.h"
+
+namespace sigil {
+namespace {
+
+constexpr size_t kPage = 4096;
+
+// A directory of ours that nobody else may write to.
+Result<void> check_is_ours(int directory) {
+    struct statx facts = TRY(sys::stat(directory, "", AT_EMPTY_PATH));
+    if (facts.stx_uid != ::geteuid())
+        return failure("it belongs to user {}", facts.stx_uid);
+    if (facts.stx_mode & (S_IWGRP | S_IWOTH))
+        return failure("others may write to it");
+    return {};
+}
+
+// The next names, a page of them; none at the end.
+Result<std::vector<std::string>> next_names(int directory) {
+    alignas(dirent64) std::array<char, kPage> page;
+    std::vector<std::string> names;
+    while (names.empty()) {
+        const size_t filled = TRY(sys::getdents(directory, page));
+        if (filled == 0)
+            break;
+        for (size_t at = 0; at < filled;) {
+            const auto* entry = reinterpret_cast<const dirent64*>(page.data() + at);
+            const std::string_view name = entry->d_name;
+            if (name != "." && name != "..")
+                names.emplace_back(name);
+            at += entry->d_reclen;
+        }
+    }
+    return names;
+}
+
+Result<std::vector<std::string>> all_names(int directory) {
+    std::vector<std::string> names;
+    for (;;) {
+        std::vector<std::string> more = TRY(next_names(directory));
+        if (more.empty())
+            return names;
+        std::ranges::move(more, std::back_inserter(names));
+    }
+}
+
+uint64_t random_below(uint64_t limit) {
+    uint64_t number = 0;
+    (void)!::getrandom(&number, sizeof number, GRND_NONBLOCK);
+    return limit ? number % limit : 0;
+}
+
+std::optional<RunRecord::Kind> kind_of(std::string_view name) {
+    for (RunRecord::Kind kind : {RunRecord::Kind::cgroup, RunRecord::Kind::parent}) {
+        const std::string_view prefix = prefix_of(kind);
+        if (name.starts_with(prefix) && parse_number(name.substr(prefix.size())))
+            return kind;
+    }
+    return std::nullopt;
+}
+
+bool is_plain_absolute(std::string_view path) {
+    return path.starts_with('/') && fmt::format("{}/", path).find("/../") == std::string::npos;
+}
+
+Result<Runs::Link> read_link(int directory, const std::string& name) {
+    const auto kind = kind_of(name);
+    if (!kind)
+        return failure("no supervisor makes a file of this name");
+    auto target = sys::readlinkat(directory, name.c_str());
+    if (!target && target.error().is(EINVAL))
+        return failure("it is not a symbolic link");
+    std::string path = TRY(std::move(target));
+    if (!is_plain_absolute(path))
+        return failure("it leads to {}", printable(path));
+    return Runs::Link{name, *kind, std::move(path)};
+}
+
+}  // namespace
+
+Result<std::optional<Runs>> Runs::open(const std::string& root, Wait wait) {
+    Runs runs;
+    runs.path_ = runs_path(root);
+    auto directory = sys::open(AT_FDCWD, runs.path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!directory && directory.error().is(ENOENT))
+        return std::nullopt;
+    runs.directory_ = TRY(std::move(directory), "open {}", runs.path_);
+    TRY(check_is_ours(runs.directory_.get()), "{}", runs.path_);
+    auto locked =
+        sys::flock(runs.directory_.get(), wait == Wait::yes ? LOCK_EX : LOCK_EX | LOCK_NB);
+    if (!locked && locked.error().is(EWOULDBLOCK))
+        return std::nullopt;
+    TRY(std::move(locked), "lock {}", runs.path_);
+    return std::optional(std::move(runs));
+}
+
+Result<std::vector<std::string>> Runs::names() const {
+    TRY(sys::seek(directory_.get(), 0));
+    return TRY(all_names(directory_.get()), "read {}", path_);
+}
+
+// An offset is a position on some filesystems and a hash on others: where nothing is behind it, the
+// listing is read from its start.
+Result<std::vector<std::string>> Runs::some_names(size_t most) const {
+    struct statx facts = TRY(sys::stat(directory_.get(), "", AT_EMPTY_PATH));
+    std::vector<std::string> names;
+    if (facts.stx_nlink > most && sys::seek(directory_.get(), random_below(facts.stx_nlink)))
+        names = TRY(next_names(directory_.get()), "read {}", path_);
+    if (names.size() < most) {
+        TRY(sys::seek(directory_.get(), 0));
+        names = TRY(next_names(directory_.get()), "read {}", path_);
+    }
+    if (names.size() <= most)
+        return names;
+    const auto first = static_cast<ptrdiff_t>(random_below(names.size() - most + 1));
+    return std::vector(
+        std::make_move_iterator(names.begin() + first),
+        std::make_move_iterator(names.begin() + first + static_cast<ptrdiff_t>(most)));
+}
+
+Result<std::optional<Runs::Run>> Runs::look(const std::string& name) const {
+    Run run;
+    run.name = name;
+    auto opened =
+        sys::open(directory_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);
+    if (!opened && opened.error().is(ENOENT))
+        return std::nullopt;
+    if (!opened && (opened.error().is(ENOTDIR) || opened.error().is(ELOOP)))
+        return failure("{}/{}: it is not a directory", path_, printable(name));
+    Fd directory = TRY(std::move(opened), "open {}/{}", path_, printable(name));
+    TRY(check_is_ours(directory.get()), "{}/{}", path_, printable(name));
+    auto locked = sys::flock(directory.get(), LOCK_EX | LOCK_NB);
+    if (!locked && !locked.error().is(EWOULDBLOCK))
+        TRY(std::move(locked), "lock {}/{}", path_, printable(name));
+    run.is_alive = !locked;
+    for (const std::string& entry : TRY(all_names(directory.get()), "read {}/{}", path_, name)) {
+        auto link = read_link(directory.get(), entry);
+        if (link)
+            run.links.push_back(std::move(*link));
+        else if (!link.error().is(ENOENT))
+            run.garbage.push_back(std::move(link).error().in(
+                fmt::format("{}/{}/{}", path_, printable(name), printable(entry))));
+    }
+    if (!run.is_alive)
+        run.lock = std::move(directory);
+    return std::optional(std::move(run));
+}
+
+Result<std::vector<std::string>> Runs::claims(const std::string& except) const {
+    std::vector<std::string> claimed;
+    for (const std::string& name : TRY(names())) {
+        if (name == except)
+            continue;
+        auto run = look(name);
+        if (!run && run.error().code() == 0)
+            continue;  // no supervisor's
+        auto seen = TRY(std::move(run));
+        if (!seen || !seen->is_alive)
+            continue;
+        for (Error& error : seen->garbage)
+            if (error.code() != 0)  // it could not be read: nobody knows what it claims
+                return tl::unexpected(std::move(error));
+        for (Link& link : seen->links)
+            claimed.push_back(std::move(link.target));
+    }
+    return claimed;
+}
+
+Result<bool> Runs::is_claimed(std::string_view path, const std::string& except) const {
+    const std::vector<std::string> claimed = TRY(claims(except));
+    return std::ranges::any_of(claimed,
+                               [path](const auto& claim) { return is_at_or_below(claim, path); });
+}
+
+Result<void> Runs::remove_link(const std::string& name, const std::string& link) const {
+    const std::string path = fmt::format("{}/{}", name, link);
+    auto removed = sys::unlinkat(directory_.get(), path.c_str());
+    if (!removed && !removed.error().is(ENOENT))
+        TRY(std::move(removed), "remove {}/{}", path_, path);
+    return {};
+}
+
+Result<void> Runs::remove(const std::string& name) const {
+    auto removed = sys::rmdirat(directory_.get(), name.c_str());
+    if (!removed && !removed.error().is(ENOENT))
+        TRY(std::move(removed), "remove {}/{}", path_, printable(name));
+    return {};
+}
+
+bool is_at_or_below(std::string_view path, std::string_view top) {
+    return path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/');
+}
+
+}  // namespace sigil

@@ -1,0 +1,87 @@
+#include "isolation/cgroup_parents.h"
+
+#include <errno.h>
+
+#include "core/try.h"
+
+namespace sigil::isolation {
+namespace {
+
+// Where containers go when the supervisor's own cgroup cannot hold limited children.
+constexpr const char* kFallbackParent = "/sigil";
+
+// "//a///b/" as "/a/b": a path that stays beneath the mount's root.
+std::string single_slashes(std::string_view path) {
+    std::string clean;
+    for (char c : path)
+        if (c != '/' || !clean.ends_with('/'))
+            clean += c;
+    if (clean.size() > 1 && clean.ends_with('/'))
+        clean.pop_back();
+    return clean;
+}
+
+std::string below(const std::string& parent, const std::string& name) {
+    return (parent == "/" ? "/" : parent + "/") + name;
+}
+
+}  // namespace
+
+Result<std::string> CgroupParents::parent_for(const Spec& spec,
+                                              const std::vector<std::string>& controllers) {
+    std::string key = spec.cgroup_parent;
+    for (const std::string& controller : controllers)
+        key += "\n" + controller;
+    const std::lock_guard lock(mutex_);
+    if (auto known = known_.find(key); known != known_.end())
+        return known->second;
+    auto parent = choose(spec, controllers);
+    if (parent)
+        known_.emplace(std::move(key), *parent);
+    return parent;
+}
+
+Result<std::string> CgroupParents::prepare(std::string parent,
+                                           const std::vector<std::string>& controllers) {
+    if (!group_.empty()) {
+        parent = below(parent, group_);
+        if (record_)  // with all that will be in it
+            groups_.push_back(TRY(record_->add(RunRecord::Kind::cgroup, host_->absolute(parent))));
+    } else if (controllers.empty() && parent == host_->own()) {
+        return parent;  // it is there, and needs nothing
+    }
+    TRY(host_->prepare_parent(parent, controllers, made_));
+    return parent;
+}
+
+Result<std::string> CgroupParents::choose(const Spec& spec,
+                                          const std::vector<std::string>& controllers) {
+    if (!spec.cgroup_parent.empty()) {
+        const bool is_absolute = spec.cgroup_parent[0] == '/';
+        std::string path = single_slashes(is_absolute ? spec.cgroup_parent
+                                                      : below(host_->own(), spec.cgroup_parent));
+        return TRY(prepare(std::move(path), controllers), "--cgroup-parent {}", spec.cgroup_parent);
+    }
+    auto prepared = prepare(host_->own(), controllers);
+    if (prepared || !prepared.error().is(EBUSY))
+        return prepared;
+    return prepare(kFallbackParent, controllers);
+}
+
+void CgroupParents::forget_known() {
+    const std::lock_guard lock(mutex_);
+    known_.clear();
+}
+
+void CgroupParents::remove_made() {
+    const std::lock_guard lock(mutex_);
+    known_.clear();
+    if (!host_)
+        return;
+    host_->remove_made(made_);
+    for (RunRecord::Entry& group : groups_)
+        record_->forget(std::move(group));
+    groups_.clear();
+}
+
+}  // namespace sigil::isolation

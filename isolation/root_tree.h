@@ -1,0 +1,23 @@
+// The host's directories and files that a container gets to see, as detached mount trees: cloned
+// from the host's, cut off from their propagation, and held by descriptor until they are attached.
+#pragma once
+
+#include <vector>
+
+#include "core/error.h"
+#include "core/fd.h"
+#include "core/spec.h"
+#include "isolation/launch_plan.h"
+
+namespace sigil::isolation {
+
+struct RootTrees {
+    Fd root;
+    std::vector<Fd> binds;
+
+    // Opens the root and the binds among the first `mounts` of the spec's mounts, and tells
+    // `sources` of them. Paths are those of the calling thread's mount namespace.
+    static Result<RootTrees> open(const Spec& spec, size_t mounts, OpenedSources& sources);
+};
+
+}  // namespace sigil::isolation

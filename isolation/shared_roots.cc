@@ -1,0 +1,128 @@
+#include "isolation/shared_roots.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "core/sys.h"
+#include "core/try.h"
+#include "isolation/bootstrap.h"
+#include "isolation/launch_plan.h"
+#include "isolation/root_tree.h"
+
+namespace sigil::isolation {
+namespace {
+
+constexpr size_t kMostRoots = 16;
+constexpr size_t kMostAsked = 256;
+constexpr char kSeparator = '\0';
+
+}  // namespace
+
+Result<std::unique_ptr<SharedRoots>> SharedRoots::open() {
+    auto roots = std::make_unique<SharedRoots>();
+    roots->host_namespace_ =
+        TRY(sys::open(AT_FDCWD, "/proc/thread-self/ns/mnt", O_RDONLY), "open the mount namespace");
+    roots->host_root_ = TRY(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY), "open the root");
+    return roots;
+}
+
+std::shared_ptr<const SharedRoots::Root> SharedRoots::find(const std::string& key) {
+    auto found = std::ranges::find_if(roots_, [&](const auto& root) { return root->key == key; });
+    return found == roots_.end() ? nullptr : *found;
+}
+
+bool SharedRoots::is_known(const std::string& key) {
+    const uint64_t hash = std::hash<std::string>()(key);
+    if (std::ranges::find(asked_, hash) != asked_.end())
+        return true;
+    asked_.push_back(hash);
+    if (asked_.size() > kMostAsked)
+        asked_.pop_front();
+    return false;
+}
+
+// Which containers can share a root: the same directory under the same path, with the same binds.
+Result<std::string> LaunchSite::key_of(const Spec& spec, size_t mounts) const {
+    Fd rootfs = TRY(sys::openat2(roots_.host_root_.get(), spec.rootfs.c_str(), O_PATH | O_DIRECTORY,
+                                 RESOLVE_IN_ROOT));
+    const struct statx facts = TRY(sys::stat(rootfs.get(), "", AT_EMPTY_PATH));
+    std::string key = fmt::format("{}:{}:{}:{}{}", facts.stx_dev_major, facts.stx_dev_minor,
+                                  facts.stx_ino, spec.read_only_root ? "ro:" : "rw:", spec.rootfs);
+    for (size_t index = 0; index < mounts; ++index) {
+        const Mount& mount = spec.mounts[index];
+        key.append(1, kSeparator).append(mount.source).append(1, kSeparator).append(mount.target);
+        for (const std::string& option : mount.options)
+            key.append(",").append(option);
+    }
+    return key;
+}
+
+Result<void> LaunchSite::go_to_host() {
+    if (is_at_host_)
+        return {};
+    TRY(sys::setns(roots_.host_namespace_.get(), CLONE_NEWNS), "return to the host's mounts");
+    // setns(2) leads to the namespace's root, which may not be the supervisor's own (chroot).
+    if (::fchdir(roots_.host_root_.get()) < 0 || ::chroot(".") < 0)
+        return tl::unexpected(Error::from_errno(errno, "chroot").in("return to the host's root"));
+    here_.reset();
+    is_at_host_ = true;
+    return {};
+}
+
+// Afterwards the thread stands in it.
+Result<std::shared_ptr<const SharedRoots::Root>> LaunchSite::make(const Spec& spec, size_t mounts,
+                                                                  std::string key) {
+    TRY(go_to_host());
+    is_at_host_ = false;
+    TRY(sys::unshare(CLONE_NEWNS));
+    auto root = std::make_shared<Root>();
+    root->key = std::move(key);
+    root->mount_namespace =
+        TRY(sys::open(roots_.host_root_.get(), "proc/thread-self/ns/mnt", O_RDONLY));
+    OpenedSources sources;
+    RootTrees trees = TRY(RootTrees::open(spec, mounts, sources));
+    LaunchPlan plan;
+    TRY(plan_shared_root(spec, sources, plan));
+    LaunchReport report;
+    const Bootstrap recipe = {.setup = plan.setup, .root = trees.root.get(), .report = &report};
+    if (!run_in_this_thread(recipe))
+        return tl::unexpected(
+            Error::from_errno(report.error, "launch").in(describe(plan.setup[report.step])));
+    return root;
+}
+
+Result<bool> LaunchSite::enter(const Spec& spec) {
+    const std::optional<size_t> mounts = shareable_mounts(spec);
+    auto key = mounts ? key_of(spec, *mounts) : Result<std::string>("");
+    if (!mounts || !key) {  // the launch itself tells what is wrong
+        TRY(go_to_host());
+        return false;
+    }
+    const std::lock_guard lock(roots_.mutex_);
+    if (here_ && here_->key == *key)
+        return true;
+    if (auto root = roots_.find(*key)) {
+        TRY(sys::setns(root->mount_namespace.get(), CLONE_NEWNS), "enter the shared root");
+        here_ = std::move(root);
+        is_at_host_ = false;
+        return true;
+    }
+    auto made = roots_.is_known(*key) ? make(spec, *mounts, *key)
+                                      : Result<std::shared_ptr<const Root>>(nullptr);
+    if (!made || !*made) {
+        TRY(go_to_host());
+        return false;
+    }
+    here_ = std::move(*made);
+    roots_.roots_.push_back(here_);
+    if (roots_.roots_.size() > kMostRoots)
+        roots_.roots_.pop_front();
+    return true;
+}
+
+}  // namespace sigil::isolation

@@ -1,0 +1,73 @@
+// Roots that containers share: for each root filesystem a mount namespace that is made once,
+// pivoted into, private, with nothing of the host in it, and with the binds that all its containers
+// have.
+//
+// A launcher thread that lives in it clones containers from it: a start then neither copies the
+// host's mounts nor pays for pivot_root's walk over every task of the machine (chroot_fs_refs), nor
+// for the detached old root's grace period. Each container gets copies of the mounts: what it does
+// to them (unmount, remount, attach) stays its own, because they are private.
+//
+// A shared root is a snapshot: what is mounted below the rootfs on the host later isn't in it. When
+// another directory takes the rootfs's path, it gets a shared root of its own.
+#pragma once
+
+#include <stdint.h>
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/fd.h"
+#include "core/spec.h"
+
+namespace sigil::isolation {
+
+// The shared roots of one supervisor, for all its launcher threads, whose descriptors it uses.
+class SharedRoots {
+  public:
+    // From a thread that stands in the host's mount namespace.
+    static Result<std::unique_ptr<SharedRoots>> open();
+
+  private:
+    friend class LaunchSite;
+    struct Root {
+        std::string key;
+        Fd mount_namespace;
+    };
+    // Null: there is none.
+    std::shared_ptr<const Root> find(const std::string& key);
+    // True when the key was asked for before: a root that one container has needs no sharing.
+    bool is_known(const std::string& key);
+
+    Fd host_namespace_;
+    Fd host_root_;
+    std::mutex mutex_;
+    std::deque<std::shared_ptr<const Root>> roots_;  // the latest last
+    std::deque<uint64_t> asked_;                     // hashes of keys, the latest last
+};
+
+// Where one launcher thread stands: in the host's mount namespace or in a shared root.
+class LaunchSite {
+  public:
+    // The thread must share neither its root nor its directory with another (CLONE_FS).
+    explicit LaunchSite(SharedRoots& roots) : roots_(roots) {}
+
+    // Brings the thread to where the container is to be cloned from. True: into its root, shared.
+    // False: into the host's mount namespace, to open the root from there.
+    Result<bool> enter(const Spec& spec);
+
+  private:
+    using Root = SharedRoots::Root;
+    Result<void> go_to_host();
+    Result<std::string> key_of(const Spec& spec, size_t mounts) const;
+    Result<std::shared_ptr<const Root>> make(const Spec& spec, size_t mounts, std::string key);
+
+    SharedRoots& roots_;
+    std::shared_ptr<const Root> here_;  // null: the host's
+    bool is_at_host_ = true;
+};
+
+}  // namespace sigil::isolation

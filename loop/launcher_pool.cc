@@ -1,0 +1,162 @@
+#include "loop/launcher_pool.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "core/sys.h"
+#include "core/try.h"
+#include "loop/supervisor.h"
+
+namespace sigil::loop {
+namespace {
+
+constexpr Token kReady = {Source::launcher, Operation::readable};
+
+// False: the machine has no room for another thread.
+template <typename Body>
+bool start_thread(std::thread& thread, Body body) {
+    try {
+        thread = std::thread(std::move(body));
+        return true;
+    } catch (const std::system_error&) {
+        return false;
+    }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LauncherPool>> LauncherPool::open(const isolation::LaunchContext& context,
+                                                         unsigned width) {
+    Fd ready = TRY(sys::eventfd(0, EFD_NONBLOCK), "open an eventfd");
+    std::unique_ptr<LauncherPool> pool(new LauncherPool(context, std::move(ready)));
+    if (!start_thread(pool->leader_, [pool = pool.get(), width] { pool->lead(width); }))
+        return failure("start a launcher thread: no more processes (ulimit -u, pids.max)");
+    std::unique_lock lock(pool->mutex_);
+    pool->started_.wait(lock, [&] { return pool->start_result_.has_value(); });
+    if (!*pool->start_result_)
+        return tl::unexpected(std::move(*pool->start_result_).error());
+    return pool;
+}
+
+LauncherPool::~LauncherPool() {
+    {
+        const std::lock_guard lock(mutex_);
+        is_over_ = true;
+    }
+    work_.notify_all();
+    if (leader_.joinable())
+        leader_.join();
+    for (Ended& left : ended_)
+        Supervisor::abandon(std::move(left.outcome));
+}
+
+void LauncherPool::report_start(Result<void> result) {
+    {
+        const std::lock_guard lock(mutex_);
+        start_result_ = std::move(result);
+    }
+    started_.notify_all();
+}
+
+// The first launcher: leaves the reactor's descriptors, and starts the others, who share its own.
+void LauncherPool::lead(unsigned width) {
+    auto set_up = [&]() -> Result<void> {
+        TRY(sys::unshare(CLONE_FILES), "unshare the descriptors");
+        roots_ = TRY(isolation::SharedRoots::open());
+        return {};
+    }();
+    const bool is_up = set_up.has_value();
+    for (unsigned index = 1; is_up && index < width; ++index)
+        if (!start_thread(threads_.emplace_back(), [this] { work(); })) {
+            threads_.pop_back();
+            break;  // fewer will do
+        }
+    report_start(std::move(set_up));
+    if (is_up)
+        work();
+    for (std::thread& thread : threads_)
+        thread.join();
+}
+
+void LauncherPool::work() {
+    (void)sys::unshare(CLONE_FS);  // ENOMEM: the launches will fail and say so
+    isolation::LaunchSite site(*roots_);
+    for (;;) {
+        std::list<Task> mine;
+        {
+            std::unique_lock lock(mutex_);
+            work_.wait(lock, [this] { return is_over_ || !queued_.empty(); });
+            if (is_over_)
+                return;
+            mine.splice(mine.begin(), queued_, queued_.begin());
+        }
+        run(site, mine);
+    }
+}
+
+void LauncherPool::run(isolation::LaunchSite& site, std::list<Task>& mine) {
+    const Token token = mine.front().token;
+    isolation::Launch launch(context_, mine.front().request, &site);
+    {
+        const std::lock_guard lock(mutex_);
+        mine.front().launch = &launch;
+        if (mine.front().is_cancelled)
+            launch.cancel();
+        running_.splice(running_.begin(), mine);
+    }
+    isolation::LaunchOutcome outcome = launch.run();
+    bool is_first;
+    {
+        const std::lock_guard lock(mutex_);
+        running_.remove_if([&](const Task& task) { return task.token == token; });
+        is_first = ended_.empty();
+        ended_.push_back({token, std::move(outcome)});
+    }
+    const uint64_t one = 1;
+    if (is_first)  // else the reactor has been told and has not looked yet
+        (void)sys::write_all(ready_.get(), {reinterpret_cast<const char*>(&one), sizeof one});
+}
+
+void LauncherPool::attach(Reactor& reactor, Supervisor& supervisor) {
+    reactor_ = &reactor;
+    supervisor_ = &supervisor;
+    reactor.attach(Source::launcher, *this);
+    reactor.ring().poll(kReady, ready_.get(), POLLIN);
+}
+
+void LauncherPool::launch(Token token, const isolation::LaunchRequest& request) {
+    {
+        const std::lock_guard lock(mutex_);
+        queued_.push_back({.token = token, .request = request});
+    }
+    work_.notify_one();
+}
+
+void LauncherPool::cancel(Token token) {
+    const std::lock_guard lock(mutex_);
+    for (Task& task : queued_)
+        if (task.token == token)
+            task.is_cancelled = true;
+    for (Task& task : running_)
+        if (task.token == token)
+            task.launch->cancel();
+}
+
+void LauncherPool::complete(const Completion&) {
+    uint64_t count = 0;
+    (void)sys::read(ready_.get(), {reinterpret_cast<char*>(&count), sizeof count});
+    std::vector<Ended> ended;
+    {
+        const std::lock_guard lock(mutex_);
+        ended.swap(ended_);
+    }
+    for (Ended& one : ended)
+        supervisor_->launched(one.token, std::move(one.outcome));
+    reactor_->ring().poll(kReady, ready_.get(), POLLIN);
+}
+
+}  // namespace sigil::loop
