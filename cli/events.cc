@@ -88,6 +88,14 @@ void EventStream::error(std::string_view name, const Error& error) {
     add(line.json, "exit_code", int64_t{error.exit_code()});
 }
 
+void EventStream::rejected(std::string_view name, uint64_t number, const Error& error) {
+    Line line(*this, "error", name);
+    if (number > 0)
+        add(line.json, "line", static_cast<int64_t>(number));
+    add(line.json, "error", printable(error.message()));
+    add(line.json, "exit_code", int64_t{error.exit_code()});
+}
+
 void EventStream::output(std::string_view name, std::string_view stream, std::string_view text) {
     Line line(*this, "output", name);
     add(line.json, "stream", stream);

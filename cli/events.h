@@ -30,6 +30,7 @@ class EventStream final : public loop::TurnEnd {
     // The members of the report (report.h).
     void exited(std::string_view name, const loop::Outcome& outcome);
     void error(std::string_view name, const Error& error);
+    void rejected(std::string_view name, uint64_t line, const Error& error);
     void output(std::string_view name, std::string_view stream, std::string_view text);
     void summary(const loop::Summary& summary, loop::Time elapsed);
 

@@ -52,7 +52,7 @@ class Session final : public loop::FleetObserver {
     void stopping(const loop::Subject& subject) override;
     void ended(const loop::Subject& subject, const loop::Outcome& outcome) override;
     void restarting(const loop::Subject& subject, loop::Time delay, uint64_t attempt) override;
-    void rejected(const std::string& name, const Error& error) override;
+    void rejected(const std::string& name, uint64_t line, const Error& error) override;
     void warning(const loop::Subject& subject, const Error& error) override;
     void finished() override { reactor_.stop(); }
 
@@ -79,27 +79,11 @@ class Session final : public loop::FleetObserver {
     loop::Reactor reactor_;
     loop::Settling settling_;
     std::unique_ptr<loop::JobSource> source_;
+    LineSource* lines_ = nullptr;  // the source, if it is lines
     std::optional<loop::Fleet> fleet_;
     std::optional<loop::Supervisor> supervisor_;
     bool has_failed_ = false;
 };
-
-// The containers of many share a root that is resolved elsewhere than in our working directory.
-std::string absolute(std::string path) {
-    if (path.starts_with('/'))
-        return path;
-    char* here = ::getcwd(nullptr, 0);
-    std::string full = here ? std::string(here) + "/" + path : path;
-    ::free(here);
-    return full;
-}
-
-void make_paths_absolute(Spec& spec) {
-    spec.rootfs = absolute(std::move(spec.rootfs));
-    for (Mount& mount : spec.mounts)
-        if (mount.type == "bind")
-            mount.source = absolute(std::move(mount.source));
-}
 
 Result<std::unique_ptr<Session>> Session::open(RunRequest request, loop::Time requested) {
     std::unique_ptr<Session> session(new Session);
@@ -161,8 +145,14 @@ Result<void> Session::open_launcher() {
     } else {
         launcher = &inline_.emplace(context_);
     }
-    const auto job = std::make_shared<const Job>(request_.job);
-    source_ = std::make_unique<CountedSource>(job, request_.count);
+    if (request_.from) {
+        auto lines = TRY(LineSource::open(*request_.from, request_), "--from");
+        lines_ = lines.get();
+        source_ = std::move(lines);
+    } else {
+        source_ = std::make_unique<CountedSource>(std::make_shared<const Job>(request_.job),
+                                                  request_.count);
+    }
     fleet_.emplace(reactor_, *this, options);
     supervisor_.emplace(reactor_, *launcher, *fleet_);
     fleet_->use(*supervisor_, *source_, streams_.get());
@@ -194,6 +184,8 @@ Result<void> Session::start_many() {
     reactor_.use(*ring_);
     pool_->attach(reactor_, *supervisor_);
     signals_->attach(reactor_, *fleet_);
+    if (lines_)
+        lines_->attach(reactor_, *fleet_);
     fleet_->pump();
     return {};
 }
@@ -276,10 +268,10 @@ void Session::restarting(const loop::Subject& subject, loop::Time delay, uint64_
         events_->restarting(subject.name, delay, attempt);
 }
 
-void Session::rejected(const std::string& name, const Error& error) {
+void Session::rejected(const std::string& name, uint64_t line, const Error& error) {
     print_error(name, error);
     if (events_)
-        events_->error(name, error);
+        events_->rejected(name, line, error);
 }
 
 void Session::warning(const loop::Subject& subject, const Error& error) {

@@ -84,7 +84,7 @@ bool Fleet::take_next() {
 void Fleet::admit(std::shared_ptr<const Job> job, std::string name) {
     auto [place, is_new] = entries_.try_emplace(name);
     if (!is_new)
-        return reject(name, Error::because("another container of that name is running"));
+        return reject(name, 0, Error::because("another container of that name is running"));
     place->second = std::make_unique<Entry>();
     Entry& entry = *place->second;
     entry.name = std::move(name);
@@ -307,19 +307,23 @@ void Fleet::remember(const std::string& name) {
         remembered_.pop_front();
 }
 
-void Fleet::reject(const std::string& name, const Error& error) {
+void Fleet::reject_line(uint64_t line, const Error& error) {
+    reject({}, line, error);
+}
+
+void Fleet::reject(const std::string& name, uint64_t line, const Error& error) {
     ++summary_.rejected;
-    observer_.rejected(name, error);
+    observer_.rejected(name, line, error);
     fail(error.exit_code());
 }
 
 // Those that wait for it can't start either.
-void Fleet::reject_waiting(Entry& entry, Error error) {
+void Fleet::reject_waiting(Entry& entry, const Error& error) {
     const std::string name = entry.name;
     std::erase_if(waits_for_, [&](const auto& wait) { return wait.second == &entry; });
     --waiting_;
     entries_.erase(name);
-    reject(name, error);
+    reject(name, 0, error);
     for (auto waiting = waits_for_.find(name); waiting != waits_for_.end();
          waiting = waits_for_.find(name))
         reject_waiting(*waiting->second,

@@ -71,8 +71,8 @@ class FleetObserver : public Observer {
     virtual void created(const Subject& subject) = 0;
     // It has ended, and starts again after this time; the `attempt`th restart in a row.
     virtual void restarting(const Subject& subject, Time delay, uint64_t attempt) = 0;
-    // It never started.
-    virtual void rejected(const std::string& name, const Error& error) = 0;
+    // It never started. `line`: of the source, where that is all that is known; else 0.
+    virtual void rejected(const std::string& name, uint64_t line, const Error& error) = 0;
     // Every job is gone, and the source has ended. May be told more than once.
     virtual void finished() = 0;
 };
@@ -97,7 +97,7 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     // Starts what can be started.
     void pump();
     // A line of the source that is no job.
-    void reject(const std::string& name, const Error& error);
+    void reject_line(uint64_t line, const Error& error);
 
     void forward(const Signal& signal) override;
     // Starts no more, and asks every container to end: those that others named in `after` once
@@ -151,7 +151,8 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     void count(const Entry& entry);
     void fail(int exit_code);
     void remember(const std::string& name);
-    void reject_waiting(Entry& entry, Error error);
+    void reject(const std::string& name, uint64_t line, const Error& error);
+    void reject_waiting(Entry& entry, const Error& error);
     void reject_unsatisfiable();
     void drop_idle();
     void send_stop(Entry& entry);

@@ -7,8 +7,8 @@
 
 namespace sigil::loop {
 
-enum class Source : uint8_t { none, signals, launcher, container, settling, fleet };
-inline constexpr int kSources = 6;
+enum class Source : uint8_t { none, signals, launcher, container, settling, fleet, lines };
+inline constexpr int kSources = 7;
 
 enum class Operation : uint8_t {
     none,        // nobody waits for it: the completion of a cancel
