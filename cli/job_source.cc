@@ -81,8 +81,8 @@ loop::JobSource::Answer LineSource::next(std::shared_ptr<const Job>& job, std::s
             continue;
         auto parsed = parse(*line);
         if (!parsed) {
-            fleet_->reject_line(line->number, std::move(parsed).error().in(fmt::format(
-                                                  "line {}", line->number)));
+            fleet_->reject_line(line->number,
+                                std::move(parsed).error().in(fmt::format("line {}", line->number)));
             continue;
         }
         name = parsed->spec.name;

@@ -38,8 +38,7 @@ class LineSource final : public loop::JobSource, public loop::Handler {
     void complete(const loop::Completion& completion) override;
 
   private:
-    LineSource(Fd file, const RunRequest& defaults)
-        : file_(std::move(file)), defaults_(defaults) {}
+    LineSource(Fd file, const RunRequest& defaults) : file_(std::move(file)), defaults_(defaults) {}
     Result<Job> parse(const Line& line) const;
     void ask_for_more();
 

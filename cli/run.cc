@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/events.h"
 #include "cli/job_source.h"
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/run_options.h"
 #include "cli/streams.h"
@@ -63,6 +64,7 @@ class Session final : public loop::FleetObserver {
     Result<void> start_one();
     Result<void> start_many();
     [[nodiscard]] int finish();
+    void say(std::string_view name, std::string_view message);
 
     RunRequest request_;
     loop::Time requested_{};
@@ -70,6 +72,7 @@ class Session final : public loop::FleetObserver {
     std::optional<ReportFile> report_;
     std::unique_ptr<EventStream> events_;
     std::unique_ptr<JobStreams> streams_;
+    std::unique_ptr<Progress> progress_;
     std::unique_ptr<loop::Signals> signals_;
     std::optional<RunRecord> record_;
     isolation::LaunchContext context_;
@@ -115,6 +118,9 @@ Result<void> Session::open_outputs() {
         events_ = TRY(EventStream::open(*request_.events), "--events");
     if (events_)
         reactor_.attach(*events_);
+    progress_ = Progress::open(request_, requested_);
+    if (progress_)
+        reactor_.attach(*progress_);
     if (request_.is_many() || request_.log_dir || request_.output == Output::discard ||
         !request_.job.stdin_path.empty() || !request_.job.stdout_path.empty() ||
         !request_.job.stderr_path.empty())
@@ -140,7 +146,7 @@ Result<void> Session::open_launcher() {
     loop::Launcher* launcher = nullptr;
     if (is_many) {
         const auto width = static_cast<unsigned>(request_.launchers.value_or(default_launchers()));
-        pool_ = TRY(loop::LauncherPool::open(context_, width));
+        pool_ = TRY(loop::LauncherPool::open(context_, width, request_.warm));
         launcher = pool_.get();
     } else {
         launcher = &inline_.emplace(context_);
@@ -156,6 +162,8 @@ Result<void> Session::open_launcher() {
     fleet_.emplace(reactor_, *this, options);
     supervisor_.emplace(reactor_, *launcher, *fleet_);
     fleet_->use(*supervisor_, *source_, streams_.get());
+    if (progress_)
+        progress_->watch(*fleet_);
     return {};
 }
 
@@ -207,6 +215,8 @@ Result<int> Session::run() {
 }
 
 int Session::finish() {
+    if (progress_)
+        progress_->finish();
     if (events_) {
         if (request_.is_many())
             events_->summary(fleet_->summary(), sys::monotonic_now() - requested_);
@@ -219,6 +229,12 @@ int Session::finish() {
 }
 
 // ---- what happens -------------------------------------------------------------------------------
+
+void Session::say(std::string_view name, std::string_view message) {
+    if (progress_)
+        progress_->clear();
+    print_message(name, message);
+}
 
 void Session::created(const loop::Subject& subject) {
     if (events_)
@@ -233,7 +249,7 @@ void Session::started(const loop::Subject& subject, const loop::Outcome& so_far)
 }
 
 void Session::out_of_memory(const loop::Subject& subject, const loop::Outcome& so_far) {
-    print_message(subject.name, describe_out_of_memory(so_far));
+    say(subject.name, describe_out_of_memory(so_far));
     if (events_)
         events_->out_of_memory(subject.name, so_far);
 }
@@ -245,9 +261,9 @@ void Session::stopping(const loop::Subject& subject) {
 
 void Session::ended(const loop::Subject& subject, const loop::Outcome& outcome) {
     if (outcome.error)
-        print_error(subject.name, *outcome.error);
+        say(subject.name, outcome.error->message());
     else if (outcome.cause == loop::Cause::timeout)
-        print_message(subject.name, "timeout: killed");
+        say(subject.name, "timeout: killed");
     if (events_ && outcome.error)
         events_->error(subject.name, *outcome.error);
     if (events_)
@@ -255,27 +271,27 @@ void Session::ended(const loop::Subject& subject, const loop::Outcome& outcome) 
     if (!report_)
         return;
     if (auto written = report_->write(subject.name, outcome); !written) {
-        print_error(subject.name, std::move(written).error().in("--report"));
+        say(subject.name, std::move(written).error().in("--report").message());
         has_failed_ = true;
     }
 }
 
 void Session::restarting(const loop::Subject& subject, loop::Time delay, uint64_t attempt) {
     if (!request_.quiet)
-        print_message(subject.name, fmt::format("restart {} in {} ms", attempt,
-                                                delay / std::chrono::milliseconds(1)));
+        say(subject.name,
+            fmt::format("restart {} in {} ms", attempt, delay / std::chrono::milliseconds(1)));
     if (events_)
         events_->restarting(subject.name, delay, attempt);
 }
 
 void Session::rejected(const std::string& name, uint64_t line, const Error& error) {
-    print_error(name, error);
+    say(name, error.message());
     if (events_)
         events_->rejected(name, line, error);
 }
 
 void Session::warning(const loop::Subject& subject, const Error& error) {
-    print_message(subject.name, "warning: " + error.message());
+    say(subject.name, "warning: " + error.message());
 }
 
 }  // namespace

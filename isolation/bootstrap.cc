@@ -302,7 +302,9 @@ long begin_network(Child& child) {
     return helper < 0 ? helper : kDone;
 }
 
-long join_network(Child& child) {
+long join_network(Child& child, const Step& step) {
+    if (step.fd >= 0)
+        return raw::call(__NR_setns, step.fd, CLONE_NEWNET);
     auto* running = static_cast<volatile uint32_t*>(&child.network_helper);
     while (*running != 0)
         raw::call(__NR_futex, running, FUTEX_WAIT, ~0U, nullptr, nullptr, 0);
@@ -473,7 +475,7 @@ long run(Child& child, const Step& step) {
         case StepKind::begin_network:
             return begin_network(child);
         case StepKind::join_network:
-            return join_network(child);
+            return join_network(child, step);
         case StepKind::unshare_cgroup:
             return raw::call(__NR_unshare, CLONE_NEWCGROUP);
         case StepKind::set_hostname:

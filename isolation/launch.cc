@@ -67,6 +67,7 @@ Time as_time(uint64_t nanoseconds) {
 struct Launch::Prepared {
     RootTrees trees;
     std::vector<Fd> streams;
+    Fd network;
     LaunchPlan plan;
 };
 
@@ -138,6 +139,10 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
     OpenedSources sources;
     TRY(open_root(prepared, sources));
     sources.has_cgroup2 = context_.cgroups != nullptr;
+    if (site_ && spec.network == Network::none) {
+        prepared.network = site_->take_network();
+        sources.network = prepared.network.get();
+    }
     const std::string& hostname = spec.hostname.empty() ? request_.name : spec.hostname;
     User user = TRY(find_user(prepared.trees.root.get(), spec.user), "--user");
     ProcessSources process = {

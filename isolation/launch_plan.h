@@ -44,6 +44,7 @@ struct OpenedSources {
     };
     std::vector<Bind> binds;  // one for each of the spec's mounts; unused unless it is a bind
     bool has_cgroup2 = true;  // the kernel has the filesystem
+    int network = -1;         // a network namespace that is ready; none: it is to be made
 };
 
 // The mounts, in the order that the kernel demands; appended to plan.setup. Without a root tree the

@@ -208,7 +208,7 @@ Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
     else
         steps.push_back({.kind = StepKind::open_root});
     // After the detach, which waits for an RCU grace period that the helper's work would draw out.
-    if (spec.network == Network::none)
+    if (spec.network == Network::none && sources.network < 0)
         steps.push_back({.kind = StepKind::begin_network});
     plan_proc(plan);
     plan_dev(plan);
@@ -219,7 +219,7 @@ Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
     // from the parent's cgroup; unshared here, the root is the container's own.
     steps.push_back({.kind = StepKind::unshare_cgroup});
     if (spec.network == Network::none)
-        steps.push_back({.kind = StepKind::join_network});
+        steps.push_back({.kind = StepKind::join_network, .fd = sources.network});
     plan_sys(sources, plan);
     const size_t made = has_own_root ? 0 : shareable_mounts(spec).value_or(0);
     for (size_t index = made; index < spec.mounts.size(); ++index)

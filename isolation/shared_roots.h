@@ -22,6 +22,7 @@
 #include "core/error.h"
 #include "core/fd.h"
 #include "core/spec.h"
+#include "isolation/network_pool.h"
 
 namespace sigil::isolation {
 
@@ -53,7 +54,11 @@ class SharedRoots {
 class LaunchSite {
   public:
     // The thread must share neither its root nor its directory with another (CLONE_FS).
-    explicit LaunchSite(SharedRoots& roots) : roots_(roots) {}
+    // `networks`: may be null.
+    LaunchSite(SharedRoots& roots, NetworkPool* networks) : roots_(roots), networks_(networks) {}
+
+    // A network namespace that is ready, if there is one.
+    Fd take_network() { return networks_ ? networks_->take() : Fd(); }
 
     // Brings the thread to where the container is to be cloned from. True: into its root, shared.
     // False: into the host's mount namespace, to open the root from there.
@@ -66,6 +71,7 @@ class LaunchSite {
     Result<std::shared_ptr<const Root>> make(const Spec& spec, size_t mounts, std::string key);
 
     SharedRoots& roots_;
+    NetworkPool* networks_;
     std::shared_ptr<const Root> here_;  // null: the host's
     bool is_at_host_ = true;
 };

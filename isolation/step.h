@@ -35,7 +35,7 @@ enum class StepKind : uint8_t {
 
     // Namespaces beside it.
     begin_network,  // a helper makes the namespace, its loopback up, while the mounts are made
-    join_network,   // waits for the helper
+    join_network,   // fd: one that is ready; else waits for the helper
     unshare_cgroup,
     set_hostname,  // source: the name
 

@@ -30,9 +30,11 @@ bool start_thread(std::thread& thread, Body body) {
 }  // namespace
 
 Result<std::unique_ptr<LauncherPool>> LauncherPool::open(const isolation::LaunchContext& context,
-                                                         unsigned width) {
+                                                         unsigned width, size_t warm) {
     Fd ready = TRY(sys::eventfd(0, EFD_NONBLOCK), "open an eventfd");
     std::unique_ptr<LauncherPool> pool(new LauncherPool(context, std::move(ready)));
+    if (warm > 0)
+        pool->networks_.emplace(warm);
     if (!start_thread(pool->leader_, [pool = pool.get(), width] { pool->lead(width); }))
         return failure("start a launcher thread: no more processes (ulimit -u, pids.max)");
     std::unique_lock lock(pool->mutex_);
@@ -48,6 +50,8 @@ LauncherPool::~LauncherPool() {
         is_over_ = true;
     }
     work_.notify_all();
+    if (networks_)
+        networks_->stop();
     if (leader_.joinable())
         leader_.join();
     for (Ended& left : ended_)
@@ -75,6 +79,8 @@ void LauncherPool::lead(unsigned width) {
             threads_.pop_back();
             break;  // fewer will do
         }
+    if (is_up && networks_ && !start_thread(threads_.emplace_back(), [this] { networks_->run(); }))
+        threads_.pop_back();
     report_start(std::move(set_up));
     if (is_up)
         work();
@@ -84,7 +90,7 @@ void LauncherPool::lead(unsigned width) {
 
 void LauncherPool::work() {
     (void)sys::unshare(CLONE_FS);  // ENOMEM: the launches will fail and say so
-    isolation::LaunchSite site(*roots_);
+    isolation::LaunchSite site(*roots_, networks_ ? &*networks_ : nullptr);
     for (;;) {
         std::list<Task> mine;
         {

@@ -28,10 +28,10 @@ class Supervisor;
 
 class LauncherPool final : public Launcher, public Handler {
   public:
-    // Starts `width` threads; with those descriptors, and only those, that are open now. `context`
-    // must outlive the pool.
+    // Starts `width` threads, and keeps `warm` network namespaces ready; with those descriptors,
+    // and only those, that are open now. `context` must outlive the pool.
     static Result<std::unique_ptr<LauncherPool>> open(const isolation::LaunchContext& context,
-                                                      unsigned width);
+                                                      unsigned width, size_t warm);
     // Waits for the launches under way; what they leave, and what was not started, is abandoned.
     ~LauncherPool() override;
 
@@ -64,6 +64,7 @@ class LauncherPool final : public Launcher, public Handler {
     Reactor* reactor_ = nullptr;
     Supervisor* supervisor_ = nullptr;
     std::unique_ptr<isolation::SharedRoots> roots_;
+    std::optional<isolation::NetworkPool> networks_;
 
     std::mutex mutex_;
     std::condition_variable work_;     // there is something queued, or it is over

@@ -20,8 +20,8 @@ Result<void> Reactor::turn() {
     for (const Completion& completion : batch_)
         if (Handler* handler = handlers_[static_cast<size_t>(completion.token.source)])
             handler->complete(completion);
-    if (turn_end_)
-        turn_end_->turn_ended();
+    for (TurnEnd* listener : turn_ends_)
+        listener->turn_ended();
     return {};
 }
 

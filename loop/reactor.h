@@ -31,7 +31,7 @@ class Reactor {
     [[nodiscard]] Ring& ring() { return *ring_; }
     // Completions of that source go to `handler`, which outlives the reactor's run.
     void attach(Source source, Handler& handler);
-    void attach(TurnEnd& listener) { turn_end_ = &listener; }
+    void attach(TurnEnd& listener) { turn_ends_.push_back(&listener); }
     // Turns until stop(). An error is the ring's own.
     Result<void> run();
     Result<void> turn();
@@ -40,7 +40,7 @@ class Reactor {
   private:
     Ring* ring_ = nullptr;
     std::array<Handler*, kSources> handlers_ = {};
-    TurnEnd* turn_end_ = nullptr;
+    std::vector<TurnEnd*> turn_ends_;
     std::vector<Completion> batch_;
     bool stopped_ = false;
 };
