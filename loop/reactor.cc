@@ -17,9 +17,12 @@ Result<void> Reactor::run() {
 Result<void> Reactor::turn() {
     batch_.clear();
     TRY(ring_->wait(batch_), "wait for completions");
-    for (const Completion& completion : batch_)
+    for (const Completion& completion : batch_) {
         if (Handler* handler = handlers_[static_cast<size_t>(completion.token.source)])
             handler->complete(completion);
+        if (completion.buffer != Completion::kNoBuffer)
+            ring_->give_back(completion);
+    }
     for (TurnEnd* listener : turn_ends_)
         listener->turn_ended();
     return {};

@@ -169,6 +169,10 @@ void Supervisor::complete(const Completion& completion) {
         case Operation::none:
         case Operation::readable:
         case Operation::restart:
+        case Operation::read_out:
+        case Operation::read_err:
+        case Operation::write:
+        case Operation::writable:
             break;
     }
     containers_.landed(token);  // last: it may free the container

@@ -7,8 +7,8 @@
 
 namespace sigil::loop {
 
-enum class Source : uint8_t { none, signals, launcher, container, settling, fleet, lines };
-inline constexpr int kSources = 7;
+enum class Source : uint8_t { none, signals, launcher, container, settling, fleet, lines, output };
+inline constexpr int kSources = 8;
 
 enum class Operation : uint8_t {
     none,        // nobody waits for it: the completion of a cancel
@@ -19,8 +19,12 @@ enum class Operation : uint8_t {
     grace_over,  // the timer of a stop
     timed_out,   // the timer of --timeout
     restart,     // the timer of a backoff
+    read_out,    // the pipe of a container's stdout
+    read_err,    // and of its stderr
+    write,       // to where output goes
+    writable,    // the same, once it takes more
 };
-inline constexpr int kOperations = 8;
+inline constexpr int kOperations = 12;
 
 struct Token {
     Source source = Source::none;
@@ -47,8 +51,11 @@ struct Token {
 
 // What the ring says: a plain value, so that a test can make any sequence of them without a kernel.
 struct Completion {
+    static constexpr uint16_t kNoBuffer = UINT16_MAX;
+
     Token token;
-    int32_t result = 0;  // what the operation returned, or -errno
+    int32_t result = 0;           // what the operation returned, or -errno
+    uint16_t buffer = kNoBuffer;  // of the ring's, with the bytes of a read
 };
 
 }  // namespace sigil::loop

@@ -2,12 +2,16 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 
+#include <algorithm>
+
+#include "core/sys.h"
 #include "core/try.h"
 
 namespace sigil::loop {
 
-Result<std::unique_ptr<UringRing>> UringRing::open(unsigned entries) {
+Result<std::unique_ptr<UringRing>> UringRing::open(unsigned entries, bool buffer_ring) {
     auto ring = std::make_unique<io_uring>();
     io_uring_params parameters = {};
     parameters.flags =
@@ -26,12 +30,14 @@ Result<std::unique_ptr<UringRing>> UringRing::open(unsigned entries) {
         return tl::unexpected(Error::from_errno(-result, "io_uring_setup")
                                   .in("set up io_uring (is it switched off: "
                                       "kernel.io_uring_disabled, or a seccomp filter?)"));
-    return std::unique_ptr<UringRing>(new UringRing(std::move(ring)));
+    return std::unique_ptr<UringRing>(new UringRing(std::move(ring), buffer_ring));
 }
 
-UringRing::UringRing(std::unique_ptr<io_uring> ring) : ring_(std::move(ring)) {}
+UringRing::UringRing(std::unique_ptr<io_uring> ring, bool buffer_ring)
+    : ring_(std::move(ring)), buffer_ring_(buffer_ring) {}
 
 UringRing::~UringRing() {
+    buffers_.reset();  // they are registered with the ring
     io_uring_queue_exit(ring_.get());
 }
 
@@ -66,7 +72,58 @@ void UringRing::timer(Token token, Time at) {
     entry->timeout_flags = IORING_TIMEOUT_ABS;
 }
 
+void UringRing::read(Token token, int fd) {
+    if (!buffers_)
+        buffers_ = std::make_unique<ReadBuffers>(*ring_, buffer_ring_);
+    if (congested_)
+        queued_.push_back({token, fd});
+    else
+        hand_in({token, fd});
+}
+
+// A pipe that is empty is waited for by the kernel's own poll, as a pipe supports NOWAIT
+// (Linux 6.4, and before where it is O_NONBLOCK): no worker thread sits in a read, no buffer is
+// held.
+void UringRing::hand_in(const Read& read) {
+    if (!buffers_->shared()) {
+        polled_[read.token.pack()] = read.fd;
+        poll(read.token, read.fd, POLLIN);
+        return;
+    }
+    io_uring_sqe* entry = next_entry(read.token);
+    entry->opcode = IORING_OP_READ;
+    entry->fd = read.fd;
+    entry->off = UINT64_MAX;  // no offset
+    entry->len = ReadBuffers::kSize;
+    entry->flags = IOSQE_BUFFER_SELECT;
+    entry->buf_group = ReadBuffers::kGroup;
+}
+
+void UringRing::hand_in_queued() {
+    for (unsigned room = buffers_ ? buffers_->free() : 0; room > 0 && !queued_.empty(); --room) {
+        hand_in(queued_.front());
+        queued_.pop_front();
+    }
+    congested_ = !queued_.empty();
+}
+
+void UringRing::write(Token token, int fd, std::span<const char> bytes) {
+    io_uring_sqe* entry = next_entry(token);
+    entry->opcode = IORING_OP_WRITE;
+    entry->fd = fd;
+    entry->off = UINT64_MAX;  // where the file stands
+    entry->addr = reinterpret_cast<uint64_t>(bytes.data());
+    entry->len = static_cast<uint32_t>(bytes.size());
+}
+
 void UringRing::cancel(Token token) {
+    auto queued = std::ranges::find(queued_, token, &Read::token);
+    if (queued != queued_.end()) {  // the kernel doesn't know of it yet
+        queued_.erase(queued);
+        made_.push_back({token, -ECANCELED});
+        made_.push_back({Token{}, 0});
+        return;
+    }
     io_uring_sqe* entry = next_entry(Token{});
     entry->opcode = IORING_OP_ASYNC_CANCEL;
     entry->fd = -1;
@@ -74,23 +131,79 @@ void UringRing::cancel(Token token) {
 }
 
 Result<void> UringRing::wait(std::vector<Completion>& completions) {
+    const size_t before = completions.size();
+    do {
+        hand_in_queued();
+        completions.insert(completions.end(), made_.begin(), made_.end());
+        made_.clear();
+        // Reads that were handed in may have taken no buffer: then the next of the queue are due.
+        const bool more_due = congested_ && buffers_->free() > 0;
+        TRY(enter(completions.size() == before && !more_due));
+        reap(completions);
+    } while (completions.size() == before);
+    return {};
+}
+
+Result<void> UringRing::enter(bool block) {
     int result;
     do
-        result = io_uring_submit_and_wait(ring_.get(), 1);
+        result = block ? io_uring_submit_and_wait(ring_.get(), 1)
+                       : io_uring_submit_and_get_events(ring_.get());
     while (result == -EINTR);
     times_.clear();
-    // EBUSY: the completion queue has overflowed; reaping it below makes room.
+    // EBUSY: the completion queue has overflowed; reaping it makes room.
     if (result < 0 && result != -EBUSY && result != -EAGAIN)
         return tl::unexpected(Error::from_errno(-result, "io_uring_enter"));
+    return {};
+}
+
+void UringRing::reap(std::vector<Completion>& completions) {
     unsigned head;
     unsigned count = 0;
     io_uring_cqe* entry;
     io_uring_for_each_cqe(ring_.get(), head, entry) {
-        completions.push_back({Token::unpack(entry->user_data), entry->res});
+        completions.push_back(complete(*entry));
         ++count;
     }
     io_uring_cq_advance(ring_.get(), count);
-    return {};
+}
+
+Completion UringRing::complete(const io_uring_cqe& entry) {
+    Completion completion = {Token::unpack(entry.user_data), entry.res};
+    if (entry.flags & IORING_CQE_F_BUFFER) {
+        completion.buffer = static_cast<uint16_t>(entry.flags >> IORING_CQE_BUFFER_SHIFT);
+        buffers_->taken();
+    } else if (!polled_.empty() && polled_.contains(entry.user_data)) {
+        completion = read_polled(completion.token, entry.res);
+    }
+    if (completion.result == -ENOBUFS)
+        congested_ = true;
+    return completion;
+}
+
+// Without a buffer ring, a read is a poll, and this.
+Completion UringRing::read_polled(Token token, int32_t events) {
+    const int fd = polled_.extract(token.pack()).mapped();
+    if (events < 0)
+        return {token, events};
+    if (buffers_->free() == 0)
+        return {token, -ENOBUFS};
+    const uint16_t buffer = buffers_->take();
+    auto count = sys::read(fd, buffers_->bytes(buffer));
+    if (!count)
+        return {token, -count.error().code(), buffer};
+    return {token, static_cast<int32_t>(*count), buffer};
+}
+
+std::string_view UringRing::data(const Completion& completion) const {
+    if (completion.buffer == Completion::kNoBuffer || completion.result <= 0)
+        return {};
+    return {buffers_->bytes(completion.buffer).data(), static_cast<size_t>(completion.result)};
+}
+
+void UringRing::give_back(const Completion& completion) {
+    if (completion.buffer != Completion::kNoBuffer)
+        buffers_->give_back(completion.buffer);
 }
 
 }  // namespace sigil::loop

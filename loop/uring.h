@@ -5,10 +5,13 @@
 
 #include <deque>
 #include <memory>
+#include <unordered_map>
 
+#include "loop/read_buffers.h"
 #include "loop/ring.h"
 
 struct io_uring;
+struct io_uring_cqe;
 struct io_uring_sqe;
 
 namespace sigil::loop {
@@ -16,20 +19,46 @@ namespace sigil::loop {
 class UringRing final : public Ring {
   public:
     // To be called, and the ring used, by one thread only (IORING_SETUP_SINGLE_ISSUER).
-    static Result<std::unique_ptr<UringRing>> open(unsigned entries);
+    // `buffer_ring`: whether to try for one (Linux 5.19), or to read after a poll as without.
+    static Result<std::unique_ptr<UringRing>> open(unsigned entries, bool buffer_ring = true);
     ~UringRing() override;
 
     void poll(Token token, int fd, uint32_t events) override;
     void timer(Token token, Time at) override;
+    void read(Token token, int fd) override;
+    void write(Token token, int fd, std::span<const char> bytes) override;
     void cancel(Token token) override;
     Result<void> wait(std::vector<Completion>& completions) override;
+    [[nodiscard]] std::string_view data(const Completion& completion) const override;
+    void give_back(const Completion& completion) override;
 
   private:
-    explicit UringRing(std::unique_ptr<io_uring> ring);
+    struct Read {
+        Token token;
+        int fd;
+    };
+
+    UringRing(std::unique_ptr<io_uring> ring, bool buffer_ring);
     io_uring_sqe* next_entry(Token token);
+    void hand_in(const Read& read);
+    void hand_in_queued();
+    Result<void> enter(bool block);
+    void reap(std::vector<Completion>& completions);
+    Completion complete(const io_uring_cqe& entry);
+    Completion read_polled(Token token, int32_t events);
 
     std::unique_ptr<io_uring> ring_;
     std::deque<__kernel_timespec> times_;  // read by the kernel when the timers are handed in
+
+    bool buffer_ring_;
+    std::unique_ptr<ReadBuffers> buffers_;  // from the first read on
+    // Once the buffers ran out, reads take turns, those that got bytes behind those that didn't:
+    // else each of many would come back with nothing, over and over.
+    std::deque<Read> queued_;
+    bool congested_ = false;
+    std::vector<Completion> made_;  // by the ring itself
+    std::unordered_map<uint64_t, int>
+        polled_;  // without a buffer ring: reads and their descriptors
 };
 
 }  // namespace sigil::loop

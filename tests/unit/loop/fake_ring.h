@@ -5,6 +5,8 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -18,9 +20,10 @@ class FakeRing final : public Ring {
   public:
     struct Asked {
         Token token;
-        int fd = -1;          // of a poll
-        uint32_t events = 0;  // of a poll
-        Time at{};            // of a timer
+        int fd = -1;                  // of a poll, read, write
+        uint32_t events = 0;          // of a poll
+        Time at{};                    // of a timer
+        std::span<const char> bytes;  // of a write: the caller's
     };
 
     void poll(Token token, int fd, uint32_t events) override {
@@ -30,6 +33,15 @@ class FakeRing final : public Ring {
     void timer(Token token, Time at) override {
         EXPECT_FALSE(find(token)) << "a second timer of the same operation";
         in_flight_.push_back({.token = token, .at = at});
+    }
+    void read(Token token, int fd) override {
+        EXPECT_FALSE(find(token)) << "a second read of the same operation";
+        in_flight_.push_back({.token = token, .fd = fd});
+    }
+    void write(Token token, int fd, std::span<const char> bytes) override {
+        EXPECT_FALSE(find(token)) << "a second write of the same operation";
+        EXPECT_FALSE(bytes.empty());
+        in_flight_.push_back({.token = token, .fd = fd, .bytes = bytes});
     }
     void cancel(Token token) override { cancels_.push_back(token); }
 
@@ -41,6 +53,15 @@ class FakeRing final : public Ring {
         ready_.clear();
         return {};
     }
+    [[nodiscard]] std::string_view data(const Completion& completion) const override {
+        auto found = buffers_.find(completion.buffer);
+        return found == buffers_.end() ? std::string_view() : found->second;
+    }
+    void give_back(const Completion& completion) override {
+        EXPECT_EQ(buffers_.erase(completion.buffer), 1U) << "given back twice";
+    }
+    // Buffers that were not given back.
+    [[nodiscard]] size_t buffers() const { return buffers_.size(); }
 
     // What is in flight under the token, or null.
     [[nodiscard]] const Asked* find(Token token) const {
@@ -59,6 +80,13 @@ class FakeRing final : public Ring {
                                 << " is not in flight";
         std::erase_if(in_flight_, [token](const Asked& asked) { return asked.token == token; });
         inject(token, result);
+    }
+    // The same of a read, with bytes.
+    void complete_read(Token token, std::string bytes) {
+        const auto count = static_cast<int32_t>(bytes.size());
+        buffers_[++last_buffer_] = std::move(bytes);
+        complete(token, count);
+        ready_.back().buffer = last_buffer_;
     }
     // A completion that was never asked for, or a second one.
     void inject(Token token, int32_t result) { ready_.push_back({token, result}); }
@@ -79,6 +107,8 @@ class FakeRing final : public Ring {
     std::vector<Asked> in_flight_;
     std::vector<Token> cancels_;
     std::vector<Completion> ready_;
+    std::map<uint16_t, std::string> buffers_;
+    uint16_t last_buffer_ = 0;
 };
 
 }  // namespace sigil::loop

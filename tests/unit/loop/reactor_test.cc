@@ -56,6 +56,16 @@ TEST_F(Reactor, GivesEachSourceItsOwnCompletionsInOrder) {
     EXPECT_EQ(signals.seen[0].token, kSignal);
 }
 
+TEST_F(Reactor, GivesTheBytesOfAReadBackOnceTheyWereHandled) {
+    std::string bytes;
+    containers.then = [&](const Completion& completion) { bytes = ring.data(completion); };
+    ring.read(kOne, 0);
+    ring.complete_read(kOne, "hello");
+    ASSERT_TRUE(reactor.turn());
+    EXPECT_EQ(bytes, "hello");
+    EXPECT_EQ(ring.buffers(), 0U);
+}
+
 TEST_F(Reactor, DropsWhatNobodyWaitsFor) {
     ring.inject(Token{}, 0);
     ring.inject({Source::launcher, Operation::readable, 0, 0}, 0);

@@ -54,9 +54,10 @@ TEST(Token, OfAnotherOperationIsOfTheSameValue) {
     EXPECT_EQ(token.with(Operation::oom), (Token{Source::container, Operation::oom, 5, 9}));
 }
 
-TEST(Completion, IsSixteenBytes) {
+TEST(Completion, IsASmallPlainValue) {
     EXPECT_EQ(sizeof(Token), 12U);
-    EXPECT_EQ(sizeof(Completion), 16U);
+    EXPECT_EQ(sizeof(Completion), 20U);
+    EXPECT_TRUE(std::is_trivially_copyable_v<Completion>);
 }
 
 }  // namespace

@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -20,19 +23,23 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr unsigned kEntries = 8;
+constexpr unsigned kManyEntries = 512;  // more than there are buffers
 
 Token token(uint32_t slot, Operation operation = Operation::exit) {
     return {Source::container, operation, 0, slot};
 }
 
 struct Pipe {
-    Pipe() {
+    explicit Pipe(int flags = O_NONBLOCK) {
         int ends[2];
-        EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+        EXPECT_EQ(::pipe2(ends, O_CLOEXEC | flags), 0);
         reader = Fd(ends[0]);
         writer = Fd(ends[1]);
     }
-    void write() const { EXPECT_EQ(::write(writer.get(), "x", 1), 1); }
+    void write(std::string_view text = "x") const {
+        EXPECT_EQ(::write(writer.get(), text.data(), text.size()),
+                  static_cast<ssize_t>(text.size()));
+    }
     Fd reader;
     Fd writer;
 };
@@ -212,6 +219,205 @@ TEST_F(UringRing, CarriesEveryBitOfAToken) {
     const Token large = {Source::container, Operation::timed_out, Token::kMask, Token::kMask};
     ring->poll(large, pipe.reader.get(), POLLIN);
     EXPECT_EQ(await(1)[0].token, large);
+}
+
+// ---- reads and writes -----------------------------------------------------------------------
+
+// With a buffer ring, and without as before Linux 5.19.
+class UringRead : public UringTest, public ::testing::WithParamInterface<bool> {
+  protected:
+    void SetUp() override {
+        auto opened = loop::UringRing::open(kManyEntries, GetParam());
+        if (!opened)
+            GTEST_SKIP() << opened.error().message();
+        ring = std::move(*opened);
+    }
+    // The bytes of a read that completes next, its buffer given back.
+    std::string await_read() {
+        const Completion completion = await(1)[0];
+        EXPECT_GE(completion.result, 0);
+        std::string text(ring->data(completion));
+        EXPECT_EQ(text.size(), static_cast<size_t>(completion.result));
+        ring->give_back(completion);
+        return text;
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Buffers, UringRead, ::testing::Bool(),
+                         [](const auto& shared) { return shared.param ? "OfTheKernel" : "Own"; });
+
+TEST_P(UringRead, CompletesWithWhatIsThere) {
+    const Pipe pipe;
+    pipe.write("hello");
+    ring->read(token(1), pipe.reader.get());
+    EXPECT_EQ(await_read(), "hello");
+}
+
+TEST_P(UringRead, CompletesWithWhatComesLater) {
+    const Pipe pipe;
+    ring->read(token(1), pipe.reader.get());
+    ring->timer(token(2, Operation::timed_out), sys::monotonic_now() + 20ms);
+    EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));
+    pipe.write("hello");
+    EXPECT_EQ(await_read(), "hello");
+}
+
+size_t threads() {
+    size_t count = 0;
+    for ([[maybe_unused]] const auto& task : std::filesystem::directory_iterator("/proc/self/task"))
+        ++count;
+    return count;
+}
+
+TEST_P(UringRead, WaitsForABlockingPipeWithoutAThread) {
+    const Pipe pipe(0);
+    const size_t before = threads();
+    ring->read(token(1), pipe.reader.get());
+    ring->timer(token(2, Operation::timed_out), sys::monotonic_now() + 20ms);
+    EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));
+    EXPECT_EQ(threads(), before);  // the kernel's workers are threads of the process
+    pipe.write("hello");
+    EXPECT_EQ(await_read(), "hello");
+}
+
+TEST_P(UringRead, TellsTheEndOfAPipe) {
+    Pipe pipe;
+    ring->read(token(1), pipe.reader.get());
+    pipe.writer.reset();
+    EXPECT_EQ(await_read(), "");
+}
+
+TEST_P(UringRead, TellsADescriptorThatIsNone) {
+    ring->read(token(1), 9999);
+    const Completion completion = await(1)[0];
+    EXPECT_LT(completion.result, 1);
+    if (completion.buffer != Completion::kNoBuffer)
+        ring->give_back(completion);
+}
+
+TEST_P(UringRead, CancelsARead) {
+    const Pipe pipe;
+    ring->read(token(1), pipe.reader.get());
+    ring->timer(token(2, Operation::timed_out), sys::monotonic_now());
+    EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));
+    ring->cancel(token(1));
+    EXPECT_EQ(await(1)[0].result, -ECANCELED);
+}
+
+// What waits holds no buffer.
+TEST_P(UringRead, ReadsOneOfManyMoreThanThereAreBuffers) {
+    constexpr uint32_t kCount = 300;
+    std::vector<Pipe> pipes(kCount);
+    for (uint32_t index = 0; index < kCount; ++index)
+        ring->read(token(index), pipes[index].reader.get());
+    ring->timer(token(kCount), sys::monotonic_now());
+    EXPECT_EQ(await(1)[0].token, token(kCount));
+    for (uint32_t index = kCount; index-- > 0;) {
+        pipes[index].write(std::to_string(index));
+        EXPECT_EQ(await_read(), std::to_string(index));
+    }
+}
+
+// Buffers are given back late, and reads asked again: each comes to its bytes.
+TEST_P(UringRead, ServesMoreThanThereAreBuffersInTurn) {
+    constexpr uint32_t kCount = 300;
+    std::vector<Pipe> pipes(kCount);
+    for (uint32_t index = 0; index < kCount; ++index) {
+        pipes[index].write(std::to_string(index));
+        ring->read(token(index), pipes[index].reader.get());
+    }
+    uint32_t seen = 0;
+    uint32_t refused = 0;
+    while (seen < kCount) {
+        std::vector<Completion> batch;
+        ASSERT_TRUE(ring->wait(batch));
+        for (const Completion& completion : batch) {
+            const uint32_t index = completion.token.slot;
+            if (completion.result == -ENOBUFS) {
+                ++refused;
+                ring->read(completion.token, pipes[index].reader.get());
+                continue;
+            }
+            EXPECT_EQ(ring->data(completion), std::to_string(index));
+            ++seen;
+        }
+        for (const Completion& completion : batch)
+            if (completion.buffer != Completion::kNoBuffer)
+                ring->give_back(completion);
+    }
+    EXPECT_GT(refused, 0U);
+    EXPECT_LE(refused, kCount);  // once each
+}
+
+// The first in the queue are idle: they must not keep the others from their turn.
+TEST_P(UringRead, LeavesNoReadBehindIdleOnes) {
+    constexpr uint32_t kBusy = ReadBuffers::kCount + 1;
+    constexpr uint32_t kIdle = 3 * ReadBuffers::kCount;
+    std::vector<Pipe> pipes(kBusy + kIdle);
+    for (uint32_t index = 0; index < kBusy; ++index) {
+        pipes[index].write();
+        ring->read(token(index), pipes[index].reader.get());
+    }
+    std::vector<Completion> batch;
+    while (batch.size() < kBusy)
+        ASSERT_TRUE(ring->wait(batch));
+    for (uint32_t index = kBusy; index < kBusy + kIdle; ++index)  // queued, as buffers ran out
+        ring->read(token(index), pipes[index].reader.get());
+    for (const Completion& completion : batch) {
+        if (completion.result == -ENOBUFS)
+            ring->read(completion.token, pipes[completion.token.slot].reader.get());
+        else
+            ring->give_back(completion);
+    }
+    EXPECT_EQ(await_read(), "x");
+}
+
+TEST_P(UringRead, CancelsAReadThatWaitsItsTurn) {
+    constexpr uint32_t kCount = ReadBuffers::kCount + 1;
+    std::vector<Pipe> pipes(kCount);
+    for (uint32_t index = 0; index < kCount; ++index) {
+        pipes[index].write();
+        ring->read(token(index), pipes[index].reader.get());
+    }
+    std::vector<Completion> batch;
+    while (batch.size() < kCount)
+        ASSERT_TRUE(ring->wait(batch));
+    auto refused = std::ranges::find(batch, -ENOBUFS, &Completion::result);
+    ASSERT_NE(refused, batch.end());
+    ring->read(refused->token, pipes[refused->token.slot].reader.get());
+    ring->cancel(refused->token);
+    const Completion completion = await(1)[0];
+    EXPECT_EQ(completion.token, refused->token);
+    EXPECT_EQ(completion.result, -ECANCELED);
+}
+
+TEST_F(UringRing, Writes) {
+    const Pipe pipe;
+    ring->write(token(1, Operation::write), pipe.writer.get(), std::string_view("hello"));
+    EXPECT_EQ(await(1)[0].result, 5);
+    ring->read(token(2), pipe.reader.get());
+    EXPECT_EQ(ring->data(await(1)[0]), "hello");
+}
+
+TEST_F(UringRing, WritesToAFullPipeOnceThereIsRoom) {
+    const Pipe pipe(0);
+    ASSERT_GT(::fcntl(pipe.writer.get(), F_SETPIPE_SZ, 4096), 0);
+    pipe.write(std::string(4096, 'a'));
+    ring->write(token(1, Operation::write), pipe.writer.get(), std::string_view("hello"));
+    ring->timer(token(2, Operation::timed_out), sys::monotonic_now() + 20ms);
+    EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));
+    char buffer[4096];
+    ASSERT_EQ(::read(pipe.reader.get(), buffer, sizeof buffer), 4096);
+    EXPECT_EQ(await(1)[0].result, 5);
+}
+
+TEST_F(UringRing, TellsThatNobodyReads) {
+    ::signal(SIGPIPE, SIG_IGN);
+    Pipe pipe;
+    pipe.reader.reset();
+    ring->write(token(1, Operation::write), pipe.writer.get(), std::string_view("hello"));
+    EXPECT_EQ(await(1)[0].result, -EPIPE);
+    ::signal(SIGPIPE, SIG_DFL);
 }
 
 TEST_F(UringRing, TurnsAReactor) {
