@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -186,6 +187,37 @@ Result<size_t> getdents(int directory, std::span<char> into) {
     if (result < 0)
         return failed(result, "getdents64");
     return static_cast<size_t>(result);
+}
+
+Result<Pipe> pipe() {
+    int ends[2];
+    const long result = raw::call(__NR_pipe2, ends, O_CLOEXEC);
+    if (result < 0)
+        return failed(result, "pipe2");
+    return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+Result<void> set_nonblocking(int fd) {
+    const long flags = raw::call(__NR_fcntl, fd, F_GETFL);
+    if (flags < 0)
+        return failed(flags, "fcntl");
+    return nothing(raw::call(__NR_fcntl, fd, F_SETFL, flags | O_NONBLOCK), "fcntl");
+}
+
+Result<size_t> bytes_in_pipe(int fd) {
+    int count = 0;
+    const long result = raw::call(__NR_ioctl, fd, FIONREAD, &count);
+    if (result < 0)
+        return failed(result, "ioctl");
+    return static_cast<size_t>(count);
+}
+
+bool is_same_file(int one, int other) {
+    auto first = stat(one, "", AT_EMPTY_PATH);
+    auto second = stat(other, "", AT_EMPTY_PATH);
+    return first && second && first->stx_ino == second->stx_ino &&
+           first->stx_dev_major == second->stx_dev_major &&
+           first->stx_dev_minor == second->stx_dev_minor;
 }
 
 Result<Fd> eventfd(unsigned initial, int flags) {

@@ -56,6 +56,16 @@ Result<void> seek(int fd, uint64_t offset);
 Result<size_t> getdents(int directory, std::span<char> into);
 
 Result<Fd> eventfd(unsigned initial, int flags);
+struct Pipe {
+    Fd reader;
+    Fd writer;
+};
+Result<Pipe> pipe();
+Result<void> set_nonblocking(int fd);
+// How many bytes a pipe holds.
+Result<size_t> bytes_in_pipe(int fd);
+// Whether both descriptors are of one file, pipe or device.
+bool is_same_file(int one, int other);
 Result<Fd> memfd_create(const char* name, unsigned flags);
 Result<void> add_seals(int fd, int seals);
 
