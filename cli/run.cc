@@ -25,6 +25,7 @@
 #include "loop/fleet.h"
 #include "loop/launcher.h"
 #include "loop/launcher_pool.h"
+#include "loop/output.h"
 #include "loop/reactor.h"
 #include "loop/settling.h"
 #include "loop/signals.h"
@@ -40,7 +41,7 @@ constexpr unsigned kRingEntriesForOne = 16;  // it has at most six operations in
 constexpr unsigned kRingEntriesForMany = 1024;
 
 // Everything that one `sigil run` holds. Lives until the process ends.
-class Session final : public loop::FleetObserver {
+class Session final : public loop::FleetObserver, public loop::OutputObserver {
   public:
     static Result<std::unique_ptr<Session>> open(RunRequest request, loop::Time requested);
 
@@ -55,12 +56,18 @@ class Session final : public loop::FleetObserver {
     void restarting(const loop::Subject& subject, loop::Time delay, uint64_t attempt) override;
     void rejected(const std::string& name, uint64_t line, const Error& error) override;
     void warning(const loop::Subject& subject, const Error& error) override;
-    void finished() override { reactor_.stop(); }
+    void finished() override;
+
+    void line(const std::string& name, loop::Stream stream, std::string_view text) override;
+    void dropped(const std::string& name, uint64_t bytes, uint64_t lines) override;
+    void drained(loop::Token id, const std::string& name) override;
+    void warning(const Error& error) override { say({}, "warning: " + error.message()); }
 
   private:
     Session() = default;
     Result<void> open_outputs();
     Result<void> open_launcher();
+    Result<void> open_ring(unsigned entries);
     Result<void> start_one();
     Result<void> start_many();
     [[nodiscard]] int finish();
@@ -85,6 +92,7 @@ class Session final : public loop::FleetObserver {
     LineSource* lines_ = nullptr;  // the source, if it is lines
     std::optional<loop::Fleet> fleet_;
     std::optional<loop::Supervisor> supervisor_;
+    bool is_finished_ = false;
     bool has_failed_ = false;
 };
 
@@ -121,10 +129,7 @@ Result<void> Session::open_outputs() {
     progress_ = Progress::open(request_, requested_);
     if (progress_)
         reactor_.attach(*progress_);
-    if (request_.is_many() || request_.log_dir || request_.output == Output::discard ||
-        !request_.job.stdin_path.empty() || !request_.job.stdout_path.empty() ||
-        !request_.job.stderr_path.empty())
-        streams_ = TRY(JobStreams::open(request_));
+    streams_ = TRY(JobStreams::open(request_, reactor_, *this));
     return {};
 }
 
@@ -167,20 +172,27 @@ Result<void> Session::open_launcher() {
     return {};
 }
 
-// The launch comes first: the command runs while the ring is set up.
+Result<void> Session::open_ring(unsigned entries) {
+    ring_ = TRY(loop::UringRing::open(entries));
+    reactor_.use(*ring_);
+    signals_->attach(reactor_, *fleet_);
+    return {};
+}
+
+// The launch comes first, unless it needs the ring: the command runs while that is set up.
 Result<void> Session::start_one() {
+    const bool needs_ring = streams_ && streams_->are_read();
+    if (needs_ring)
+        TRY(open_ring(kRingEntriesForMany));
     fleet_->pump();
     auto launched = inline_->take();
-    auto ring = loop::UringRing::open(kRingEntriesForOne);
+    auto ring = needs_ring ? Result<void>() : open_ring(kRingEntriesForOne);
     if (!ring) {
         for (auto& [token, outcome] : launched)
             loop::Supervisor::abandon(std::move(outcome));
-        return tl::unexpected(std::move(ring).error());
+        return ring;
     }
-    ring_ = std::move(*ring);
-    reactor_.use(*ring_);
     inline_->attach(reactor_, *supervisor_);
-    signals_->attach(reactor_, *fleet_);
     for (auto& [token, outcome] : launched)
         supervisor_->launched(token, std::move(outcome));
     settling_.attach(reactor_, requested_ + kSettled);
@@ -188,10 +200,8 @@ Result<void> Session::start_one() {
 }
 
 Result<void> Session::start_many() {
-    ring_ = TRY(loop::UringRing::open(kRingEntriesForMany));
-    reactor_.use(*ring_);
+    TRY(open_ring(kRingEntriesForMany));
     pool_->attach(reactor_, *supervisor_);
-    signals_->attach(reactor_, *fleet_);
     if (lines_)
         lines_->attach(reactor_, *fleet_);
     fleet_->pump();
@@ -292,6 +302,26 @@ void Session::rejected(const std::string& name, uint64_t line, const Error& erro
 
 void Session::warning(const loop::Subject& subject, const Error& error) {
     say(subject.name, "warning: " + error.message());
+}
+
+// The end: nothing runs, nothing is to come, and what was written is out.
+void Session::finished() {
+    is_finished_ = true;
+    if (!streams_ || streams_->are_drained())
+        reactor_.stop();
+}
+
+void Session::drained(loop::Token, const std::string&) {
+    if (is_finished_)
+        finished();
+}
+
+void Session::line(const std::string& name, loop::Stream stream, std::string_view text) {
+    events_->output(name, loop::name(stream), text);
+}
+
+void Session::dropped(const std::string& name, uint64_t bytes, uint64_t lines) {
+    say(name, fmt::format("{:L} bytes of output dropped ({:L} lines)", bytes, lines));
 }
 
 }  // namespace

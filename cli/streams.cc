@@ -1,7 +1,7 @@
 #include "cli/streams.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/parse.h"
 #include "core/sys.h"
@@ -19,13 +19,52 @@ Result<Fd> open_without_waiting(int directory, const std::string& path, int flag
     return file;
 }
 
+// Which way the containers' output takes through sigil; none if it doesn't.
+std::optional<loop::Sink> sink_of(const RunRequest& request) {
+    switch (request.output) {
+        case Output::prefix:
+            return loop::Sink::prefix;
+        case Output::events:
+            return loop::Sink::events;
+        case Output::automatic:
+            if (request.is_many() && !request.log_dir)
+                return loop::Sink::prefix;
+            return std::nullopt;
+        case Output::inherit:
+        case Output::discard:
+            return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+bool wants_streams(const RunRequest& request) {
+    const Job& job = request.job;
+    return request.is_many() || request.log_dir || request.output == Output::discard ||
+           sink_of(request) || !job.stdin_path.empty() || !job.stdout_path.empty() ||
+           !job.stderr_path.empty();
+}
+
+loop::OutputOptions output_options(const RunRequest& request, loop::Sink sink) {
+    loop::OutputOptions options = {.sink = sink};
+    if (request.log_policy == LogPolicy::drop)
+        options.policy = loop::Policy::drop;
+    options.colour = {::isatty(STDOUT_FILENO) == 1, ::isatty(STDERR_FILENO) == 1};
+    return options;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<JobStreams>> JobStreams::open(const RunRequest& request) {
+Result<std::unique_ptr<JobStreams>> JobStreams::open(const RunRequest& request,
+                                                     loop::Reactor& reactor,
+                                                     loop::OutputObserver& observer) {
+    if (!wants_streams(request))
+        return nullptr;
     std::unique_ptr<JobStreams> streams(new JobStreams);
     streams->is_many_ = request.is_many();
     streams->is_discarded_ = request.output == Output::discard;
     streams->null_ = TRY(sys::open(AT_FDCWD, "/dev/null", O_RDWR), "open /dev/null");
+    if (const auto sink = sink_of(request))
+        streams->output_.emplace(reactor, output_options(request, *sink), observer);
     if (request.log_dir) {
         auto made = sys::mkdirat(AT_FDCWD, request.log_dir->c_str(), 0755);
         if (!made && !made.error().is(EEXIST))
@@ -37,43 +76,78 @@ Result<std::unique_ptr<JobStreams>> JobStreams::open(const RunRequest& request) 
     return streams;
 }
 
-Result<int> JobStreams::open_input(const Job& job, std::vector<Fd>& held) const {
+Result<int> JobStreams::open_input(const Job& job, Held& held) const {
     if (job.stdin_path.empty())
         return is_many_ ? null_.get() : -1;
-    held.push_back(TRY(open_without_waiting(AT_FDCWD, job.stdin_path, O_RDONLY), "stdin"));
-    return held.back().get();
+    held.fds.push_back(TRY(open_without_waiting(AT_FDCWD, job.stdin_path, O_RDONLY), "stdin"));
+    return held.fds.back().get();
 }
 
 // A restart goes on where the start before it ended.
-Result<int> JobStreams::open_output(const std::string& path, bool is_restart,
-                                    std::vector<Fd>& held) const {
+Result<int> JobStreams::open_file(const std::string& path, bool is_restart, Held& held) const {
     if (path.empty())
         return is_discarded_ ? null_.get() : -1;
     const int flags = O_WRONLY | O_CREAT | O_APPEND | (is_restart ? 0 : O_TRUNC);
-    held.push_back(TRY(open_without_waiting(AT_FDCWD, path, flags)));
-    return held.back().get();
+    held.fds.push_back(TRY(open_without_waiting(AT_FDCWD, path, flags)));
+    return held.fds.back().get();
+}
+
+// What of stdout and stderr leads nowhere yet: into the log, or through sigil.
+Result<void> JobStreams::open_rest(const std::string& name, isolation::Streams& streams,
+                                   Held& held) {
+    if (streams[1] >= 0 && streams[2] >= 0)
+        return {};
+    std::array<int, 2> rest = {-1, -1};
+    if (log_directory_) {
+        held.fds.push_back(TRY(open_without_waiting(log_directory_.get(), name + ".log",
+                                                    O_WRONLY | O_CREAT | O_APPEND),
+                               "--log-dir"));
+        rest = {held.fds.back().get(), held.fds.back().get()};
+    } else if (output_) {
+        loop::OutputStreams pipes = TRY(output_->open(name));
+        held.output = pipes.id;
+        rest = {pipes.fds[0].get(), pipes.fds[1].get()};
+        for (Fd& end : pipes.fds)
+            held.fds.push_back(std::move(end));
+    }
+    for (size_t stream : {1, 2})
+        if (streams[stream] < 0)
+            streams[stream] = rest[stream - 1];
+    return {};
 }
 
 Result<isolation::Streams> JobStreams::open(const Job& job, const std::string& name, uint64_t tag,
                                             bool is_restart) {
-    std::vector<Fd> held;
+    Held held;
     isolation::Streams streams;
     streams[0] = TRY(open_input(job, held));
-    streams[1] = TRY(open_output(job.stdout_path, is_restart, held), "stdout");
+    streams[1] = TRY(open_file(job.stdout_path, is_restart, held), "stdout");
     streams[2] = job.stderr_path == job.stdout_path && !job.stderr_path.empty()
                      ? streams[1]
-                     : TRY(open_output(job.stderr_path, is_restart, held), "stderr");
-    if (log_directory_ && (streams[1] < 0 || streams[2] < 0)) {
-        held.push_back(TRY(open_without_waiting(log_directory_.get(), name + ".log",
-                                                O_WRONLY | O_CREAT | O_APPEND),
-                           "--log-dir"));
-        for (int stream : {1, 2})
-            if (streams[static_cast<size_t>(stream)] < 0)
-                streams[static_cast<size_t>(stream)] = held.back().get();
-    }
-    if (!held.empty())
-        held_.emplace(tag, std::move(held));
+                     : TRY(open_file(job.stderr_path, is_restart, held), "stderr");
+    TRY(open_rest(name, streams, held));
+    if (!held.fds.empty())
+        held_.insert_or_assign(tag, std::move(held));
     return streams;
+}
+
+void JobStreams::close(uint64_t tag) {
+    auto held = held_.find(tag);
+    if (held == held_.end())
+        return;
+    held->second.fds.clear();
+    if (!held->second.output)
+        held_.erase(held);
+}
+
+void JobStreams::ended(uint64_t tag) {
+    auto held = held_.find(tag);
+    if (held == held_.end())
+        return;
+    const auto output = held->second.output;
+    held_.erase(held);
+    if (output)
+        output_->ended(*output);
 }
 
 }  // namespace sigil::cli

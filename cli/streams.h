@@ -1,7 +1,9 @@
-// Where the streams of each container lead: files of the job, logs, sigil's own streams, or
-// nowhere.
+// Where the streams of each container lead: files of the job, logs, through sigil, its own streams,
+// or nowhere.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -9,28 +11,45 @@
 #include "cli/run_options.h"
 #include "core/fd.h"
 #include "loop/fleet.h"
+#include "loop/output.h"
 
 namespace sigil::cli {
 
 class JobStreams final : public loop::StreamProvider {
   public:
-    static Result<std::unique_ptr<JobStreams>> open(const RunRequest& request);
+    // Null where every stream is inherited.
+    static Result<std::unique_ptr<JobStreams>> open(const RunRequest& request,
+                                                    loop::Reactor& reactor,
+                                                    loop::OutputObserver& observer);
 
     Result<isolation::Streams> open(const Job& job, const std::string& name, uint64_t tag,
                                     bool is_restart) override;
-    void close(uint64_t tag) override { held_.erase(tag); }
+    void close(uint64_t tag) override;
+    void ended(uint64_t tag) override;
+
+    // Whether what containers write goes through sigil, and so needs the ring.
+    [[nodiscard]] bool are_read() const { return output_.has_value(); }
+    // Whether everything that was written is out.
+    [[nodiscard]] bool are_drained() const { return !output_ || output_->live() == 0; }
 
   private:
+    // One start's own descriptors, until the launch has taken them; then its output's id.
+    struct Held {
+        std::vector<Fd> fds;
+        std::optional<loop::Token> output;
+    };
+
     JobStreams() = default;
-    // The descriptor for one stream, kept in `held` if it is this start's own.
-    Result<int> open_input(const Job& job, std::vector<Fd>& held) const;
-    Result<int> open_output(const std::string& path, bool is_restart, std::vector<Fd>& held) const;
+    Result<int> open_input(const Job& job, Held& held) const;
+    Result<int> open_file(const std::string& path, bool is_restart, Held& held) const;
+    Result<void> open_rest(const std::string& name, isolation::Streams& streams, Held& held);
 
     Fd null_;
     Fd log_directory_;
     bool is_many_ = false;
     bool is_discarded_ = false;
-    std::unordered_map<uint64_t, std::vector<Fd>> held_;  // until the launch has taken them
+    std::optional<loop::Output> output_;
+    std::unordered_map<uint64_t, Held> held_;
 };
 
 }  // namespace sigil::cli

@@ -201,8 +201,10 @@ void Fleet::warning(const Subject& subject, const Error& error) {
 
 void Fleet::ended(const Subject& subject, const Outcome& outcome) {
     Entry& entry = entry_of(subject);
-    if (streams_)
+    if (streams_) {
         streams_->close(subject.tag);
+        streams_->ended(subject.tag);
+    }
     --running_;
     entry.state = State::gone;
     entry.cause = outcome.cause;

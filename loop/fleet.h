@@ -86,6 +86,8 @@ class StreamProvider {
                                             bool is_restart) = 0;
     // The launch has taken them, or has failed.
     virtual void close(uint64_t tag) = 0;
+    // The container has ended, or could not be started: what it has written is complete.
+    virtual void ended(uint64_t tag) = 0;
 };
 
 class Fleet final : public Handler, public Observer, public SignalReceiver {
