@@ -44,6 +44,9 @@ class RunRecord {
     RunRecord(const RunRecord&) = delete;
     RunRecord& operator=(const RunRecord&) = delete;
 
+    // Makes the directory now: for threads that will have a table of descriptors of their own,
+    // which all need its lock under the same number. The last forget() takes it away.
+    Result<void> hold();
     // Writes down that `path`, an absolute one, is about to be made. An error names --root.
     Result<Entry> add(Kind kind, std::string_view path);
     // It was not made, or is gone. The last one takes the directory with it.
