@@ -331,6 +331,25 @@ TEST_F(Many, AKilledSupervisorTakesAllAlongAndSweepRemovesTheRest) {
     EXPECT_EQ(again.out, "");
 }
 
+TEST_F(Many, ASecondRunOfTheNameFailsAndHurtsNobody) {
+    if (cgroup_mount().empty())
+        GTEST_SKIP() << "it is their cgroups that tell names apart";
+    const Outputs outputs;
+    Running first(sigil_run(outputs.with({"--count", "6"}), kSleeper));
+    ASSERT_TRUE(outputs.await("ready", 6));
+    const ManyRun second = run_many({"--count", "6", "--launchers", "1"}, {"true"});
+    EXPECT_EQ(second.finished.code(), 125);
+    EXPECT_EQ(second.events.summary("failed"), 6);
+    for (const auto* error : second.events.named("error"))
+        EXPECT_NE(EventLog::text(*error, "error").find("is running already"), std::string::npos)
+            << EventLog::text(*error, "error");
+    EXPECT_EQ(EventLog(outputs.events).count("exited"), 0U);
+    EXPECT_EQ(run_many({"--name", "web2", "--count", "6"}, {"true"}).finished.code(), 0);
+    first.send(SIGTERM);
+    EXPECT_EQ(first.wait().code(), 128 + SIGTERM);
+    EXPECT_EQ(EventLog(outputs.events).summary("stopped"), 6);
+}
+
 // ---- streams and descriptors --------------------------------------------------------------------
 
 TEST_F(Many, StdinIsEmpty) {
