@@ -91,6 +91,8 @@ Result<void> RunRecord::hold() {
     }
     if (!directory_)
         return failure("--root {}: {}", printable(root_), error.message());
+    runs_ = TRY(sys::open(AT_FDCWD, runs_path(root_).c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW),
+                "open {}", runs_path(root_));
     return {};
 }
 

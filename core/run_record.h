@@ -55,6 +55,8 @@ class RunRecord {
     [[nodiscard]] const std::string& root() const { return root_; }
     // The directory's name in ROOT/runs.
     [[nodiscard]] const std::string& directory_name() const { return directory_name_; }
+    // ROOT/runs of one that is held, for who stands in another root; else -1.
+    [[nodiscard]] int runs() const { return runs_ ? runs_.get() : -1; }
     // Whether anything is written down.
     [[nodiscard]] bool is_open() const { return static_cast<bool>(directory_); }
 
@@ -66,6 +68,7 @@ class RunRecord {
     std::string name_;
     std::string directory_name_;
     Fd directory_;  // holds the lock
+    Fd runs_;       // once it is held
     unsigned entries_ = 0;
     unsigned next_ = 0;
 };

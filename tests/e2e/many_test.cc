@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -348,6 +349,25 @@ TEST_F(Many, ASecondRunOfTheNameFailsAndHurtsNobody) {
     first.send(SIGTERM);
     EXPECT_EQ(first.wait().code(), 128 + SIGTERM);
     EXPECT_EQ(EventLog(outputs.events).summary("stopped"), 6);
+}
+
+// A launcher stands in the containers' root: what is there under the path of our record isn't ours.
+TEST_F(Many, ARecordInTheRootfsIsNotTakenForOurs) {
+    if (cgroup_mount().empty())
+        GTEST_SKIP() << "there is nothing to write down";
+    const std::string root = make_rootfs();
+    make_directory(root + records_root() + "/runs");
+    ASSERT_EQ(::chmod((root + records_root() + "/runs").c_str(), 0777), 0);
+    const std::string group = test_cgroup() + "/sigil-web";
+    ASSERT_TRUE(make_cgroup(group));
+    for (unsigned number = 1; number <= 8; ++number)  // as one that was killed leaves them
+        ASSERT_TRUE(make_cgroup(group + "/sigil-" + numbered("web", number)));
+    const ManyRun run = run_many(
+        {"--rootfs", root, "--count", "8", "--jobs", "1", "--launchers", "1"}, {"/bin/bare", "0"});
+    EXPECT_EQ(run.finished.code(), 0) << testing::PrintToString(run.finished);
+    EXPECT_EQ(run.events.summary("succeeded"), 8);
+    remove_cgroup(group);
+    EXPECT_EQ(names_in(root + records_root() + "/runs"), Words{});
 }
 
 // ---- streams and descriptors --------------------------------------------------------------------
