@@ -150,6 +150,8 @@ Result<void> Session::open_launcher() {
     context_.ignored_signals = signals_->ignored();
     loop::Launcher* launcher = nullptr;
     if (is_many) {
+        if (context_.cgroups)  // before the launchers leave our descriptors
+            TRY(record_->hold());
         const auto width = static_cast<unsigned>(request_.launchers.value_or(default_launchers()));
         pool_ = TRY(loop::LauncherPool::open(context_, width, request_.warm));
         launcher = pool_.get();

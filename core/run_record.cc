@@ -77,6 +77,25 @@ Result<RunRecord::Entry> RunRecord::add(Kind kind, std::string_view path) {
     return failure("--root {}: {}", printable(root_), error.message());
 }
 
+Result<void> RunRecord::hold() {
+    Error error = Error::from_errno(EAGAIN, "open");
+    for (int attempt = 0; !directory_ && attempt < kAttempts; ++attempt) {
+        auto opened = open();
+        if (opened) {
+            auto facts = sys::stat(opened->get(), "", AT_EMPTY_PATH);
+            if (facts && facts->stx_nlink > 0)  // else swept between its mkdir and our lock
+                directory_ = std::move(*opened);
+        } else if (error = std::move(opened).error(); !error.is(ENOENT)) {
+            break;
+        }
+    }
+    if (!directory_)
+        return failure("--root {}: {}", printable(root_), error.message());
+    runs_ = TRY(sys::open(AT_FDCWD, runs_path(root_).c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW),
+                "open {}", runs_path(root_));
+    return {};
+}
+
 Result<Fd> RunRecord::open() {
     TRY(make_directory());
     const std::string path = fmt::format("{}/{}", runs_path(root_), directory_name_);

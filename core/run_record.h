@@ -44,6 +44,9 @@ class RunRecord {
     RunRecord(const RunRecord&) = delete;
     RunRecord& operator=(const RunRecord&) = delete;
 
+    // Makes the directory now: for threads that will have a table of descriptors of their own,
+    // which all need its lock under the same number. The last forget() takes it away.
+    Result<void> hold();
     // Writes down that `path`, an absolute one, is about to be made. An error names --root.
     Result<Entry> add(Kind kind, std::string_view path);
     // It was not made, or is gone. The last one takes the directory with it.
@@ -52,6 +55,8 @@ class RunRecord {
     [[nodiscard]] const std::string& root() const { return root_; }
     // The directory's name in ROOT/runs.
     [[nodiscard]] const std::string& directory_name() const { return directory_name_; }
+    // ROOT/runs of one that is held, for who stands in another root; else -1.
+    [[nodiscard]] int runs() const { return runs_ ? runs_.get() : -1; }
     // Whether anything is written down.
     [[nodiscard]] bool is_open() const { return static_cast<bool>(directory_); }
 
@@ -63,6 +68,7 @@ class RunRecord {
     std::string name_;
     std::string directory_name_;
     Fd directory_;  // holds the lock
+    Fd runs_;       // once it is held
     unsigned entries_ = 0;
     unsigned next_ = 0;
 };

@@ -95,9 +95,21 @@ Result<Runs::Link> read_link(int directory, const std::string& name) {
 }  // namespace
 
 Result<std::optional<Runs>> Runs::open(const std::string& root, Wait wait) {
+    std::string path = runs_path(root);
+    auto directory = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    return lock(std::move(path), std::move(directory), wait);
+}
+
+Result<std::optional<Runs>> Runs::open(const RunRecord& record, Wait wait) {
+    if (record.runs() < 0)
+        return open(record.root(), wait);
+    return lock(runs_path(record.root()), sys::open(record.runs(), ".", O_RDONLY | O_DIRECTORY),
+                wait);
+}
+
+Result<std::optional<Runs>> Runs::lock(std::string path, Result<Fd> directory, Wait wait) {
     Runs runs;
-    runs.path_ = runs_path(root);
-    auto directory = sys::open(AT_FDCWD, runs.path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    runs.path_ = std::move(path);
     if (!directory && directory.error().is(ENOENT))
         return std::nullopt;
     runs.directory_ = TRY(std::move(directory), "open {}", runs.path_);

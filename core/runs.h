@@ -35,6 +35,8 @@ class Runs {
 
     // Opens and locks it. Nothing: it is not there, or somebody has the lock and we don't wait.
     static Result<std::optional<Runs>> open(const std::string& root, Wait wait);
+    // The same, from wherever the thread stands.
+    static Result<std::optional<Runs>> open(const RunRecord& record, Wait wait);
 
     // Names of what is in it.
     Result<std::vector<std::string>> names() const;
@@ -53,6 +55,8 @@ class Runs {
     [[nodiscard]] const std::string& path() const { return path_; }
 
   private:
+    static Result<std::optional<Runs>> lock(std::string path, Result<Fd> directory, Wait wait);
+
     std::string path_;
     Fd directory_;
 };

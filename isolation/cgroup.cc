@@ -77,7 +77,7 @@ Result<void> make_directory(const CgroupHost& host, const std::string& path,
         return made;
     std::optional<Runs> runs;
     if (record)
-        runs = TRY(Runs::open(record->root(), Runs::Wait::yes));
+        runs = TRY(Runs::open(*record, Runs::Wait::yes));
     if (runs && TRY(runs->is_claimed(host.absolute(path), record->directory_name())))
         return failure("a container named {} is running already", container);
     auto removed = sys::rmdirat(host.root(), relative);

@@ -82,6 +82,8 @@ void CgroupParents::remove_made() {
     for (RunRecord::Entry& group : groups_)
         record_->forget(std::move(group));
     groups_.clear();
+    if (record_)
+        record_->forget({});  // one that was held, and nothing was written down in
 }
 
 }  // namespace sigil::isolation

@@ -136,6 +136,7 @@ std::string Fleet::find_cycle(const Entry& from) {
 
 void Fleet::start(Entry& entry) {
     entry.state = State::live;
+    entry.started_at = {};
     ++running_;
     for (const std::string& dependency : entry.job->after)
         if (Entry* other = find(dependency))
@@ -211,6 +212,9 @@ void Fleet::ended(const Subject& subject, const Outcome& outcome) {
     entry.exit_code = exit_code(outcome);
     observer_.ended(subject, outcome);
     leave_dependencies(entry);
+    if (entry.started_at != Time{} &&
+        sys::monotonic_now() - entry.started_at >= options_.backoff.well)
+        entry.restarts = 0;
     if (wants_restart(entry, entry.exit_code != 0))
         rest(entry);
     else
@@ -229,8 +233,6 @@ bool Fleet::wants_restart(const Entry& entry, bool has_failed) const {
 // Waits before the next start; keeps its place meanwhile.
 void Fleet::rest(Entry& entry) {
     const Time now = sys::monotonic_now();
-    if (entry.has_started && now - entry.started_at >= options_.backoff.well)
-        entry.restarts = 0;
     const auto doubled = std::min<uint64_t>(entry.restarts, 20);
     Time delay =
         std::min(options_.backoff.first * (int64_t{1} << doubled), options_.backoff.longest);
@@ -335,7 +337,10 @@ void Fleet::reject_waiting(Entry& entry, const Error& error) {
 // Nothing runs, nothing is to come: what is waited for does not exist.
 void Fleet::reject_unsatisfiable() {
     while (!waits_for_.empty()) {
-        const auto& [name, entry] = *waits_for_.begin();
+        // What waits for one that is here is rejected with that one.
+        auto first =
+            std::ranges::find_if(waits_for_, [&](const auto& w) { return !find(w.first); });
+        const auto& [name, entry] = first == waits_for_.end() ? *waits_for_.begin() : *first;
         reject_waiting(*entry,
                        Error::because(fmt::format("after: there is no container named {}", name)));
     }

@@ -131,8 +131,8 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
         Token container;
         Token rest;             // the timer of a backoff
         uint64_t restarts = 0;  // in a row
-        Time started_at{};
-        int exit_code = 0;  // of its last end
+        Time started_at{};      // this time; zero: it has not
+        int exit_code = 0;      // of its last end
         Cause cause = Cause::exited;
     };
 

@@ -92,33 +92,33 @@ void LauncherPool::work() {
     (void)sys::unshare(CLONE_FS);  // ENOMEM: the launches will fail and say so
     isolation::LaunchSite site(*roots_, networks_ ? &*networks_ : nullptr);
     for (;;) {
-        std::list<Task> mine;
+        Task* task;
         {
             std::unique_lock lock(mutex_);
             work_.wait(lock, [this] { return is_over_ || !queued_.empty(); });
             if (is_over_)
                 return;
-            mine.splice(mine.begin(), queued_, queued_.begin());
+            running_.splice(running_.end(), queued_, queued_.begin());
+            task = &running_.back();
         }
-        run(site, mine);
+        run(site, *task);
     }
 }
 
-void LauncherPool::run(isolation::LaunchSite& site, std::list<Task>& mine) {
-    const Token token = mine.front().token;
-    isolation::Launch launch(context_, mine.front().request, &site);
+void LauncherPool::run(isolation::LaunchSite& site, Task& task) {
+    const Token token = task.token;
+    isolation::Launch launch(context_, task.request, &site);
     {
         const std::lock_guard lock(mutex_);
-        mine.front().launch = &launch;
-        if (mine.front().is_cancelled)
+        task.launch = &launch;
+        if (task.is_cancelled)
             launch.cancel();
-        running_.splice(running_.begin(), mine);
     }
     isolation::LaunchOutcome outcome = launch.run();
     bool is_first;
     {
         const std::lock_guard lock(mutex_);
-        running_.remove_if([&](const Task& task) { return task.token == token; });
+        running_.remove_if([&](const Task& one) { return one.token == token; });
         is_first = ended_.empty();
         ended_.push_back({token, std::move(outcome)});
     }
@@ -144,12 +144,13 @@ void LauncherPool::launch(Token token, const isolation::LaunchRequest& request) 
 
 void LauncherPool::cancel(Token token) {
     const std::lock_guard lock(mutex_);
-    for (Task& task : queued_)
-        if (task.token == token)
-            task.is_cancelled = true;
-    for (Task& task : running_)
-        if (task.token == token)
-            task.launch->cancel();
+    for (std::list<Task>* tasks : {&queued_, &running_})
+        for (Task& task : *tasks)
+            if (task.token == token) {
+                task.is_cancelled = true;
+                if (task.launch)
+                    task.launch->cancel();
+            }
 }
 
 void LauncherPool::complete(const Completion&) {

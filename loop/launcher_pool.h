@@ -45,7 +45,7 @@ class LauncherPool final : public Launcher, public Handler {
         Token token;
         isolation::LaunchRequest request;
         bool is_cancelled = false;
-        isolation::Launch* launch = nullptr;  // while it is under way
+        isolation::Launch* launch = nullptr;  // once it is under way
     };
     struct Ended {
         Token token;
@@ -56,7 +56,7 @@ class LauncherPool final : public Launcher, public Handler {
         : context_(context), ready_(std::move(ready)) {}
     void lead(unsigned width);
     void work();
-    void run(isolation::LaunchSite& site, std::list<Task>& task);
+    void run(isolation::LaunchSite& site, Task& task);
     void report_start(Result<void> result);
 
     const isolation::LaunchContext& context_;
