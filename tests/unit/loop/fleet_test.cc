@@ -54,8 +54,8 @@ class FleetRecord final : public FleetObserver {
         add(subject.name, fmt::format("restarting {}", attempt));
         delays.push_back(delay);
     }
-    void rejected(const std::string& name, const Error& error) override {
-        add(name, "rejected: " + error.message());
+    void rejected(const std::string& name, uint64_t line, const Error& error) override {
+        add(line == 0 ? name : fmt::format("line {}", line), "rejected: " + error.message());
     }
     void warning(const Subject& subject, const Error& error) override {
         add(subject.name, "warning: " + error.message());
@@ -281,7 +281,7 @@ TEST_F(FleetTest, CountsEachEndByItsCause) {
 TEST_F(FleetTest, ALineThatIsNoJobIsRejected) {
     source.is_open = true;
     run({{"a"}});
-    fleet().reject("line 2", Error::because("no JSON"));
+    fleet().reject_line(2, Error::because("no JSON"));
     (void)launches();
     EXPECT_EQ(record.take(), (Log{"a created", "line 2 rejected: no JSON"}));
     EXPECT_EQ(fleet().summary().rejected, 1U);
