@@ -161,7 +161,10 @@ Result<std::optional<Runs::Run>> Runs::look(const std::string& name) const {
     if (!locked && !locked.error().is(EWOULDBLOCK))
         TRY(std::move(locked), "lock {}/{}", path_, printable(name));
     run.is_alive = !locked;
-    for (const std::string& entry : TRY(all_names(directory.get()), "read {}/{}", path_, name)) {
+    auto entries = all_names(directory.get());
+    if (!entries && entries.error().is(ENOENT))
+        return std::nullopt;  // its owner has ended
+    for (const std::string& entry : TRY(std::move(entries), "read {}/{}", path_, name)) {
         auto link = read_link(directory.get(), entry);
         if (link)
             run.links.push_back(std::move(*link));
@@ -174,29 +177,34 @@ Result<std::optional<Runs::Run>> Runs::look(const std::string& name) const {
     return std::optional(std::move(run));
 }
 
-Result<std::vector<std::string>> Runs::claims(const std::string& except) const {
-    std::vector<std::string> claimed;
+Result<std::vector<std::string>> Runs::targets(const std::vector<std::string>& except,
+                                               bool of_the_dead) const {
+    std::vector<std::string> targets;
     for (const std::string& name : TRY(names())) {
-        if (name == except)
+        if (std::ranges::binary_search(except, name))
             continue;
         auto run = look(name);
         if (!run && run.error().code() == 0)
             continue;  // no supervisor's
         auto seen = TRY(std::move(run));
-        if (!seen || !seen->is_alive)
+        if (!seen || (!seen->is_alive && !of_the_dead))
             continue;
         for (Error& error : seen->garbage)
             if (error.code() != 0)  // it could not be read: nobody knows what it claims
                 return tl::unexpected(std::move(error));
         for (Link& link : seen->links)
-            claimed.push_back(std::move(link.target));
+            targets.push_back(std::move(link.target));
     }
-    return claimed;
+    return targets;
+}
+
+Result<std::vector<std::string>> Runs::written_down(const std::vector<std::string>& except) const {
+    return targets(except, true);
 }
 
 Result<bool> Runs::is_claimed(std::string_view path, const std::string& except) const {
-    const std::vector<std::string> claimed = TRY(claims(except));
-    return std::ranges::any_of(claimed,
+    const std::vector<std::string> claims = TRY(targets({except}, false));
+    return std::ranges::any_of(claims,
                                [path](const auto& claim) { return is_at_or_below(claim, path); });
 }
 

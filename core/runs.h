@@ -44,10 +44,11 @@ class Runs {
     Result<std::vector<std::string>> some_names(size_t most) const;
     // Nothing: it is gone meanwhile. An error: it is no supervisor's.
     Result<std::optional<Run>> look(const std::string& name) const;
-    // Where the living, but for `except`, have written down something at or below `path`.
+    // Whether a living one, other than `except`, has written down something at or below `path`.
     Result<bool> is_claimed(std::string_view path, const std::string& except) const;
-    // All of what the living have written down.
-    Result<std::vector<std::string>> claims(const std::string& except) const;
+    // What all have written down but those of `except`, which is sorted. With the dead: one may
+    // have died since it was looked at.
+    Result<std::vector<std::string>> written_down(const std::vector<std::string>& except) const;
 
     // Of a dead one; what is gone already is no failure.
     Result<void> remove_link(const std::string& name, const std::string& link) const;
@@ -56,6 +57,8 @@ class Runs {
 
   private:
     static Result<std::optional<Runs>> lock(std::string path, Result<Fd> directory, Wait wait);
+    Result<std::vector<std::string>> targets(const std::vector<std::string>& except,
+                                             bool of_the_dead) const;
 
     std::string path_;
     Fd directory_;

@@ -31,8 +31,9 @@ struct Found {
 
 enum class State : uint8_t {
     pending,
-    gone,  // or somebody else's: the record of it is of no use
-    kept,  // the record stays for the next sweep
+    gone,
+    foreign,  // somebody else's, or in use by somebody: not ours to remove any more
+    kept,     // the record stays for the next sweep
 };
 
 struct Target {
@@ -99,7 +100,10 @@ Result<void> Sweep::run() {
     TRY(look_at_each());
     if (dead_.empty())
         return {};
-    claims_ = TRY(runs_.claims({}));
+    std::vector<std::string> names;
+    for (const Runs::Run& run : dead_)
+        names.push_back(run.name);  // in order, as they were looked at
+    claims_ = TRY(runs_.written_down(names));
     remove_each(Kind::cgroup);
     remove_each(Kind::parent);
     for (const Runs::Run& run : dead_)
@@ -168,19 +172,19 @@ void Sweep::remove_each(Kind kind) {
 Result<State> Sweep::remove(const std::string& path, const Target& target) {
     for (const std::string& claim : claims_)
         if (is_at_or_below(claim, path))
-            return claim == path ? State::gone : State::kept;
+            return claim == path ? State::foreign : State::kept;
     auto found = TRY(find(path, request_));
     if (!found || found->inode != target.inode)
-        return State::gone;
+        return State::foreign;
     auto state = TRY(remove_found(*found, path, target.kind));
-    if (state == State::gone && !(target.kind == Kind::parent && request_.dry_run))
+    if (state == State::gone)
         removed(fmt::format("cgroup {}", printable(path)));
     return state;
 }
 
 Result<State> Sweep::remove_found(const Found& found, const std::string& path, Kind kind) {
-    if (request_.dry_run)
-        return State::gone;
+    if (request_.dry_run)  // who knows whether a parent would be empty
+        return kind == Kind::cgroup ? State::gone : State::foreign;
     if (kind == Kind::cgroup) {
         TRY(end_cgroup(found.parent.get(), found.name.c_str(), found.directory.get(), deadline_));
         return State::gone;
@@ -190,7 +194,7 @@ Result<State> Sweep::remove_found(const Found& found, const std::string& path, K
         return State::gone;
     if (!emptied.error().is(EBUSY) && !emptied.error().is(ENOTEMPTY))
         return tl::unexpected(std::move(emptied).error());
-    return is_kept_for_another(path) ? State::kept : State::gone;
+    return is_kept_for_another(path) ? State::kept : State::foreign;
 }
 
 bool Sweep::is_kept_for_another(std::string_view path) const {
@@ -202,7 +206,8 @@ bool Sweep::is_kept_for_another(std::string_view path) const {
 void Sweep::remove_record(const Runs::Run& run) {
     bool is_complete = run.garbage.empty();
     for (const Runs::Link& link : run.links) {
-        if (targets_.at(link.target).state != State::gone) {
+        const State state = targets_.at(link.target).state;
+        if (state == State::pending || state == State::kept) {
             is_complete = false;
             continue;
         }

@@ -4,7 +4,7 @@
 // A path alone doesn't tell whose a cgroup is: a new container may have taken the name of a dead
 // one. So the sweeper, holding the lock of ROOT/runs,
 //     1. reads what the dead have written down, and which directory (inode) is at each path;
-//     2. reads what the living have written down, which each did before its mkdir;
+//     2. reads what all others have written down, which each did before its mkdir;
 //     3. removes, once for each path, the directory of 1 if it is still there and not in 2.
 // Who takes a path after 2 either finds it free, and then its directory is not that of 1; or finds
 // it taken, and waits for the sweeper's lock.

@@ -227,7 +227,8 @@ TEST_F(Help, ListsTheCommands) {
         const Finished finished = sigil_says(words);
         EXPECT_EQ(finished.code(), 0);
         EXPECT_EQ(finished.err, "");
-        for (const char* part : {"Usage: sigil", "\n  run ", "\n  help ", "\n  version "})
+        for (const char* part :
+             {"Usage: sigil", "\n  run ", "\n  sweep ", "\n  help ", "\n  version "})
             EXPECT_NE(finished.out.find(part), std::string::npos) << part;
     }
 }
@@ -242,7 +243,7 @@ TEST_F(Help, ExplainsEveryOptionOfRun) {
           "pids-limit", "io-max",       "cgroup-set",  "cgroup-parent", "report",   "help",
           "count",      "from",         "jobs",        "restart",       "after",    "stop-signal",
           "stdin",      "stdout",       "stderr",      "log-dir",       "output",   "log-policy",
-          "events",     "fail-fast",    "quiet",       "warm",          "launchers"})
+          "events",     "fail-fast",    "quiet",       "warm",          "launchers", "root"})
         EXPECT_NE(text.find(std::string("--") + option), std::string::npos) << option;
     for (const char* part : {"125", "126", "127", "128+n"})
         EXPECT_NE(text.find(part), std::string::npos) << part;
@@ -252,7 +253,8 @@ TEST_F(Help, ExplainsEveryOptionOfRun) {
 }
 
 TEST_F(Help, FitsIntoAHundredColumns) {
-    for (const Words& words : {Words{"--help"}, Words{"run", "--help"}, Words{"version", "--help"}})
+    for (const Words& words : {Words{"--help"}, Words{"run", "--help"}, Words{"sweep", "--help"},
+                               Words{"version", "--help"}})
         for (const std::string& line : lines_of(sigil_says(words).out)) {
             EXPECT_LE(line.size(), 100U) << line;
             EXPECT_FALSE(line.ends_with(' ')) << "'" << line << "'";
