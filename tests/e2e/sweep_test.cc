@@ -407,6 +407,15 @@ TEST_F(SweepSteps, OfTheSupervisorThatMakesParents) {
                  {"/bin/bare", "7"});
 }
 
+// Into a parent at the hierarchy's root, because sigil's own cgroup has processes.
+TEST_F(SweepSteps, OfTheSupervisorWithALimit) {
+    SIGIL_NEEDS_CONTROLLER("pids");
+    const std::string parent = cgroup_mount() + "/sigil";
+    const bool was_there = exists(parent);
+    kill_at_each({"--pids-limit", "50"}, Counted::its_own, {"/bin/bare", "7"});
+    EXPECT_EQ(exists(parent), was_there);
+}
+
 TEST_F(SweepSteps, OfTheSupervisorWhoseLaunchFails) {
     kill_at_each({"--cgroup-parent", "new"}, Counted::its_own, {"/bin/nope"});
 }
