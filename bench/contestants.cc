@@ -40,10 +40,12 @@ Command join(Command left, const Command& right) {
     return left;
 }
 
-Command sigil_command(const Contestant& contestant, Network network, const std::string& rootfs,
+Command sigil_command(const Contestant& contestant, Network network, const Workspace& workspace,
                       const Command& guest) {
-    Command command = {contestant.program, "run", "--rootfs", rootfs, "--network",
-                       to_string(network)};
+    Command command = {contestant.program, "run",
+                       "--root",           workspace.state() + "/" + contestant.name,
+                       "--rootfs",         workspace.rootfs(),
+                       "--network",        to_string(network)};
     if (contestant.kind == Kind::kSigilNoInit)
         command.push_back("--no-init");
     command.push_back("--");
@@ -125,7 +127,7 @@ Command Field::command(const Contestant& contestant, Network network, const Comm
                         guest);
         case Kind::kSigil:
         case Kind::kSigilNoInit:
-            return sigil_command(contestant, network, workspace_.rootfs(), guest);
+            return sigil_command(contestant, network, workspace_, guest);
         case Kind::kBubblewrap:
             return bubblewrap_command(contestant, network, workspace_.rootfs(), guest);
         case Kind::kOci:

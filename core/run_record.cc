@@ -124,7 +124,7 @@ Result<void> RunRecord::make_directory() {
     return {};
 }
 
-void RunRecord::forget(Entry entry) {
+void RunRecord::forget(const Entry& entry) {
     if (!entry.name_.empty() && sys::unlinkat(directory_.get(), entry.name_.c_str()))
         --entries_;
     if (entries_ > 0 || !directory_)

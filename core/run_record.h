@@ -50,7 +50,7 @@ class RunRecord {
     // Writes down that `path`, an absolute one, is about to be made. An error names --root.
     Result<Entry> add(Kind kind, std::string_view path);
     // It was not made, or is gone. The last one takes the directory with it.
-    void forget(Entry entry);
+    void forget(const Entry& entry);
 
     [[nodiscard]] const std::string& root() const { return root_; }
     // The directory's name in ROOT/runs.

@@ -158,9 +158,9 @@ Result<std::optional<Runs::Run>> Runs::look(const std::string& name) const {
     Fd directory = TRY(std::move(opened), "open {}/{}", path_, printable(name));
     TRY(check_is_ours(directory.get()), "{}/{}", path_, printable(name));
     auto locked = sys::flock(directory.get(), LOCK_EX | LOCK_NB);
+    run.is_alive = !locked;
     if (!locked && !locked.error().is(EWOULDBLOCK))
         TRY(std::move(locked), "lock {}/{}", path_, printable(name));
-    run.is_alive = !locked;
     auto entries = all_names(directory.get());
     if (!entries && entries.error().is(ENOENT))
         return std::nullopt;  // its owner has ended

@@ -172,7 +172,7 @@ Result<Cgroup> Cgroup::make(const CgroupHost& host, const CgroupParents& parents
             (void)sys::rmdirat(host.root(), CgroupHost::relative(path));
     }
     if (record && (!made || !opened))
-        record->forget(std::move(entry));
+        record->forget(entry);
     TRY(std::move(made), "make cgroup {}", host.absolute(path));
     Fd directory = TRY(std::move(opened), "open cgroup {}", host.absolute(path));
     Cgroup cgroup(std::move(directory), &host, std::move(path));
@@ -289,7 +289,7 @@ Result<void> Cgroup::remove() {
     parent_.reset();
     host_ = nullptr;
     if (record_)
-        std::exchange(record_, nullptr)->forget(std::move(entry_));
+        std::exchange(record_, nullptr)->forget(entry_);
     return {};
 }
 

@@ -167,7 +167,7 @@ Result<void> CgroupHost::make_parent(const std::string& path, MadeCgroups& made)
         return {};
     }
     if (made.record)
-        made.record->forget(std::move(entry));
+        made.record->forget(entry);
     if (!directory.error().is(EEXIST))
         TRY(std::move(directory), "make cgroup {}", path);
     return {};
@@ -212,7 +212,7 @@ void CgroupHost::remove_made(MadeCgroups& made) const {
     for (auto one = made.made.rbegin(); one != made.made.rend(); ++one) {
         (void)sys::rmdirat(root(), relative(one->path));  // EBUSY: another container is in it
         if (made.record)
-            made.record->forget(std::move(one->entry));
+            made.record->forget(one->entry);
     }
     made.made.clear();
 }

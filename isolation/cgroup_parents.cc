@@ -79,8 +79,8 @@ void CgroupParents::remove_made() {
     if (!host_)
         return;
     host_->remove_made(made_);
-    for (RunRecord::Entry& group : groups_)
-        record_->forget(std::move(group));
+    for (const RunRecord::Entry& group : groups_)
+        record_->forget(group);
     groups_.clear();
     if (record_)
         record_->forget({});  // one that was held, and nothing was written down in

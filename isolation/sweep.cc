@@ -163,9 +163,9 @@ void Sweep::remove_each(Kind kind) {
         if (target.kind != kind || target.state != State::pending)
             continue;
         auto state = remove(path, target);
+        target.state = state ? *state : State::kept;
         if (!state)
             fail(std::move(state).error().in(fmt::format("cgroup {}", printable(path))));
-        target.state = state ? *state : State::kept;
     }
 }
 
