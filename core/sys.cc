@@ -190,7 +190,7 @@ Result<size_t> getdents(int directory, std::span<char> into) {
 }
 
 Result<Pipe> pipe() {
-    int ends[2];
+    int ends[2] = {-1, -1};
     const long result = raw::call(__NR_pipe2, ends, O_CLOEXEC);
     if (result < 0)
         return failed(result, "pipe2");

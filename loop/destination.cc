@@ -11,9 +11,9 @@ namespace {
 
 // As much as a pipe takes: where the kernel can only block a worker thread in the write, its
 // progress is told in steps of this.
-constexpr size_t kWrite = 64 * 1024;
+constexpr size_t kWrite = size_t{64} * 1024;
 // A buffer that once was larger isn't kept.
-constexpr size_t kKept = 16 * 1024;
+constexpr size_t kKept = size_t{16} * 1024;
 
 }  // namespace
 

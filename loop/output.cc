@@ -12,7 +12,7 @@
 namespace sigil::loop {
 namespace {
 
-constexpr size_t kLongestLine = 16 * 1024;
+constexpr size_t kLongestLine = size_t{16} * 1024;
 constexpr size_t kWidest = 24;  // names beyond it stick out
 constexpr std::array kBoth = {Stream::out, Stream::err};
 

@@ -40,8 +40,8 @@ struct OutputOptions {
     Policy policy = Policy::block;
     std::array<int, kStreams> fds = {1, 2};  // sigil's; they outlive the Output
     std::array<bool, kStreams> colour = {};
-    size_t container_limit = 64 * 1024;  // bytes queued, beyond which the policy holds
-    size_t total_limit = 1024 * 1024;    // the same, of all containers
+    size_t container_limit = size_t{64} * 1024;  // bytes queued, beyond which the policy holds
+    size_t total_limit = size_t{1024} * 1024;    // the same, of all containers
 };
 
 class OutputObserver {
