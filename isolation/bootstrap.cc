@@ -90,13 +90,16 @@ long make_in_root(const Child& child, const char* path, bool is_directory) {
             // elsewhere.
             if (!last || is_directory) {
                 long made = raw::call(__NR_mkdirat, parent, prefix + name, 0755);
-                if (made < 0)
+                if (made < 0 && made != -EEXIST)  // another container has made it just now
                     return made;
                 next = raw::call(__NR_openat, parent, prefix + name,
                                  O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
             } else {
                 next = raw::call(__NR_openat, parent, prefix + name,
                                  O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
+                if (next == -EEXIST)
+                    next = raw::call(__NR_openat, parent, prefix + name,
+                                     O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
             }
         }
         if (next < 0)
@@ -169,7 +172,9 @@ long new_mount(Child& child, const Step& step) {
     const int root = root_of(child);
     long moved = raw::call(__NR_move_mount, tree, "", root, step.path, MOVE_MOUNT_F_EMPTY_PATH);
     if (moved == -ENOENT) {
-        if (moved = raw::call(__NR_mkdirat, root, step.path, 0755); moved < 0)
+        // EEXIST: another container of the same root has made it just now.
+        moved = raw::call(__NR_mkdirat, root, step.path, 0755);
+        if (moved < 0 && moved != -EEXIST)
             return moved;
         moved = raw::call(__NR_move_mount, tree, "", root, step.path, MOVE_MOUNT_F_EMPTY_PATH);
     }

@@ -270,7 +270,8 @@ TEST_F(Many, AStopStartsNoMore) {
     Running running(sigil_run(outputs.with({"--count", "100", "--jobs", "2"}), kSleeper));
     ASSERT_TRUE(outputs.await("ready", 2));
     running.send(SIGTERM);
-    EXPECT_EQ(running.wait().code(), 128 + SIGTERM);
+    const Finished finished = running.wait();
+    EXPECT_EQ(finished.code(), 128 + SIGTERM) << testing::PrintToString(finished);
     const EventLog events(outputs.events);
     EXPECT_EQ(events.ids(), (std::set<std::string>{"web-1", "web-2"}));
 }
