@@ -314,6 +314,7 @@ void Session::finished() {
 }
 
 void Session::drained(loop::Token, const std::string&) {
+    streams_->drained();
     if (is_finished_)
         finished();
 }

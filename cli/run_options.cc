@@ -182,7 +182,7 @@ constexpr std::array kOptions = {
                     },
                     true},
     Option<Request>{nullptr, "after", 0, "NAME",
-                    "Start it once the container NAME has ended well;\n"
+                    "Start it once the container NAME has started;\n"
                     "may be given more than once",
                     [](Request& r, Text v) { return add_after(r.job, v); }},
     Option<Request>{nullptr, "fail-fast", 0, nullptr,

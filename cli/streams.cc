@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
 #include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
@@ -63,6 +66,10 @@ Result<std::unique_ptr<JobStreams>> JobStreams::open(const RunRequest& request,
     streams->is_many_ = request.is_many();
     streams->is_discarded_ = request.output == Output::discard;
     streams->null_ = TRY(sys::open(AT_FDCWD, "/dev/null", O_RDWR), "open /dev/null");
+    if (request.is_many()) {
+        TRY(streams->share_file(request.job.stdout_path), "--stdout");
+        TRY(streams->share_file(request.job.stderr_path), "--stderr");
+    }
     if (const auto sink = sink_of(request))
         streams->output_.emplace(reactor, output_options(request, *sink), observer);
     if (request.log_dir) {
@@ -76,6 +83,14 @@ Result<std::unique_ptr<JobStreams>> JobStreams::open(const RunRequest& request,
     return streams;
 }
 
+Result<void> JobStreams::share_file(const std::string& path) {
+    if (path.empty())
+        return {};
+    (void)TRY(open_without_waiting(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC));
+    shared_files_.push_back(path);
+    return {};
+}
+
 Result<int> JobStreams::open_input(const Job& job, Held& held) const {
     if (job.stdin_path.empty())
         return is_many_ ? null_.get() : -1;
@@ -87,7 +102,9 @@ Result<int> JobStreams::open_input(const Job& job, Held& held) const {
 Result<int> JobStreams::open_file(const std::string& path, bool is_restart, Held& held) const {
     if (path.empty())
         return is_discarded_ ? null_.get() : -1;
-    const int flags = O_WRONLY | O_CREAT | O_APPEND | (is_restart ? 0 : O_TRUNC);
+    const bool goes_on =
+        is_restart || std::ranges::find(shared_files_, path) != shared_files_.end();
+    const int flags = O_WRONLY | O_CREAT | O_APPEND | (goes_on ? 0 : O_TRUNC);
     held.fds.push_back(TRY(open_without_waiting(AT_FDCWD, path, flags)));
     return held.fds.back().get();
 }
@@ -106,6 +123,7 @@ Result<void> JobStreams::open_rest(const std::string& name, isolation::Streams& 
     } else if (output_) {
         loop::OutputStreams pipes = TRY(output_->open(name));
         held.output = pipes.id;
+        ++undrained_;
         rest = {pipes.fds[0].get(), pipes.fds[1].get()};
         for (Fd& end : pipes.fds)
             held.fds.push_back(std::move(end));

@@ -30,7 +30,9 @@ class JobStreams final : public loop::StreamProvider {
     // Whether what containers write goes through sigil, and so needs the ring.
     [[nodiscard]] bool are_read() const { return output_.has_value(); }
     // Whether everything that was written is out.
-    [[nodiscard]] bool are_drained() const { return !output_ || output_->live() == 0; }
+    [[nodiscard]] bool are_drained() const { return undrained_ == 0; }
+    // The output of one start is out.
+    void drained() { --undrained_; }
 
   private:
     // One start's own descriptors, until the launch has taken them; then its output's id.
@@ -40,6 +42,8 @@ class JobStreams final : public loop::StreamProvider {
     };
 
     JobStreams() = default;
+    // A file that the command line names for every container: emptied now, and not again.
+    Result<void> share_file(const std::string& path);
     Result<int> open_input(const Job& job, Held& held) const;
     Result<int> open_file(const std::string& path, bool is_restart, Held& held) const;
     Result<void> open_rest(const std::string& name, isolation::Streams& streams, Held& held);
@@ -48,7 +52,9 @@ class JobStreams final : public loop::StreamProvider {
     Fd log_directory_;
     bool is_many_ = false;
     bool is_discarded_ = false;
+    std::vector<std::string> shared_files_;
     std::optional<loop::Output> output_;
+    uint64_t undrained_ = 0;  // starts whose output is not all out
     std::unordered_map<uint64_t, Held> held_;
 };
 

@@ -91,7 +91,7 @@ void Fleet::admit(std::shared_ptr<const Job> job, std::string name) {
     entry.job = std::move(job);
     for (const std::string& dependency : entry.job->after) {
         const Entry* other = find(dependency);
-        const bool is_past = std::ranges::find(remembered_, dependency) != remembered_.end();
+        const bool is_past = remembered_.contains(dependency);
         if ((other && other->has_started) || (!other && is_past))
             continue;
         ++entry.missing;
@@ -306,9 +306,13 @@ void Fleet::remember(const std::string& name) {
     // Nobody may name it who isn't known yet, once there is nobody to come.
     if (source_ended_)
         return;
-    remembered_.push_back(name);
-    if (remembered_.size() > kMostRemembered)
-        remembered_.pop_front();
+    if (!remembered_.insert(name).second)
+        return;
+    remembered_order_.push_back(name);
+    if (remembered_order_.size() <= kMostRemembered)
+        return;
+    remembered_.erase(remembered_order_.front());
+    remembered_order_.pop_front();
 }
 
 void Fleet::reject_line(uint64_t line, const Error& error) {

@@ -16,6 +16,7 @@
 #include <random>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/job.h"
@@ -171,7 +172,8 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
     std::deque<Entry*> ready_;
     std::multimap<std::string, Entry*> waits_for_;  // by the name that is waited for
-    std::deque<std::string> remembered_;            // that have started and are gone, the latest
+    std::unordered_set<std::string> remembered_;    // that have started and are gone
+    std::deque<std::string> remembered_order_;      // the same, the latest last
     SlotTable<Entry*> rests_;
     uint64_t waiting_ = 0;
     uint64_t places_taken_ = 0;

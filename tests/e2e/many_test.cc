@@ -11,6 +11,7 @@
 #include <set>
 
 #include "cgroups.h"
+#include "events.h"
 #include "fixture.h"
 #include "machine.h"
 #include "report.h"
@@ -33,59 +34,6 @@ unsigned scaled(unsigned count, unsigned in_vm) {
 std::string numbered(const std::string& name, unsigned number) {
     return name + "-" + std::to_string(number);
 }
-
-// What `--events` has written, each line parsed strictly.
-class EventLog {
-  public:
-    explicit EventLog(const std::string& path) {
-        for (const std::string& line : lines_of(read_file(path)))
-            events_.push_back(parse_report(line + "\n"));
-    }
-    [[nodiscard]] const std::vector<rapidjson::Document>& all() const { return events_; }
-
-    // The names of what happened to a container, in order; of a text field of each event.
-    [[nodiscard]] Words of(const std::string& id) const {
-        Words names;
-        for (const auto& event : events_)
-            if (text(event, "id") == id)
-                names.push_back(text(event, "event"));
-        return names;
-    }
-    [[nodiscard]] std::set<std::string> ids() const {
-        std::set<std::string> found;
-        for (const auto& event : events_)
-            if (event.HasMember("id"))
-                found.insert(text(event, "id"));
-        return found;
-    }
-    [[nodiscard]] std::vector<const rapidjson::Document*> named(const std::string& name) const {
-        std::vector<const rapidjson::Document*> found;
-        for (const auto& event : events_)
-            if (text(event, "event") == name)
-                found.push_back(&event);
-        return found;
-    }
-    [[nodiscard]] size_t count(const std::string& name) const { return named(name).size(); }
-    // A number of the last event, which is the summary.
-    [[nodiscard]] int64_t summary(const char* key) const {
-        if (events_.empty() || text(events_.back(), "event") != "summary")
-            return -1;
-        return number(events_.back(), key);
-    }
-
-    static std::string text(const rapidjson::Document& event, const char* key) {
-        const auto found = event.FindMember(key);
-        return found != event.MemberEnd() && found->value.IsString() ? found->value.GetString()
-                                                                     : "(none)";
-    }
-    static int64_t number(const rapidjson::Document& event, const char* key) {
-        const auto found = event.FindMember(key);
-        return found != event.MemberEnd() && found->value.IsInt64() ? found->value.GetInt64() : -1;
-    }
-
-  private:
-    std::vector<rapidjson::Document> events_;
-};
 
 // Where one run writes what.
 struct Outputs {
@@ -409,11 +357,10 @@ TEST_F(Many, StdoutAndStderrMayBeOneFile) {
     EXPECT_EQ(read_file(path), "one\ntwo\nthree\n");
 }
 
-TEST_F(Many, AFileThatCannotBeOpenedIsAnErrorOfItsContainer) {
+TEST_F(Many, AFileForAllThatCannotBeOpenedIsAnErrorBeforeAnyStarts) {
     const ManyRun run = run_many({"--count", "2", "--stdout", "/nowhere/out"}, {"true"});
-    EXPECT_EQ(run.finished.code(), 125);
-    EXPECT_EQ(run.events.of("web-1"), (Words{"created", "error", "exited"}));
-    EXPECT_EQ(run.events.summary("failed"), 2);
+    expect_failure(run.finished, "--stdout: open /nowhere/out");
+    EXPECT_TRUE(run.events.all().empty());
 }
 
 TEST_F(Many, LogDirHasOneFileForEachWithBothStreams) {

@@ -236,13 +236,13 @@ TEST_F(Help, ListsTheCommands) {
 TEST_F(Help, ExplainsEveryOptionOfRun) {
     const std::string text = sigil_says({"run", "--help"}).out;
     for (const char* option :
-         {"rootfs",     "name",         "hostname",    "network",       "no-init",  "signal-group",
-          "env",        "env-file",     "workdir",     "user",          "ulimit",   "pass-fd",
-          "timeout",    "stop-timeout", "read-only",   "bind",          "tmpfs",    "mount",
-          "memory",     "memory-high",  "memory-swap", "oom-group",     "cpus",     "cpuset-cpus",
-          "pids-limit", "io-max",       "cgroup-set",  "cgroup-parent", "report",   "help",
-          "count",      "from",         "jobs",        "restart",       "after",    "stop-signal",
-          "stdin",      "stdout",       "stderr",      "log-dir",       "output",   "log-policy",
+         {"rootfs",     "name",         "hostname",    "network",       "no-init",   "signal-group",
+          "env",        "env-file",     "workdir",     "user",          "ulimit",    "pass-fd",
+          "timeout",    "stop-timeout", "read-only",   "bind",          "tmpfs",     "mount",
+          "memory",     "memory-high",  "memory-swap", "oom-group",     "cpus",      "cpuset-cpus",
+          "pids-limit", "io-max",       "cgroup-set",  "cgroup-parent", "report",    "help",
+          "count",      "from",         "jobs",        "restart",       "after",     "stop-signal",
+          "stdin",      "stdout",       "stderr",      "log-dir",       "output",    "log-policy",
           "events",     "fail-fast",    "quiet",       "warm",          "launchers", "root"})
         EXPECT_NE(text.find(std::string("--") + option), std::string::npos) << option;
     for (const char* part : {"125", "126", "127", "128+n"})
