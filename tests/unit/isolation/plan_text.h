@@ -14,20 +14,17 @@ namespace sigil::isolation {
 
 inline const char* kind_name(StepKind kind) {
     static constexpr const char* kNames[] = {
-        "make_mounts_private", "open_root", "attach_root",       "pivot_root",
-        "detach_old_root",     "new_mount",         "enter",
-        "mount_here",          "make_directory",    "make_node",
-        "make_link",           "open_null",         "mask_file",
-        "mask_directory",      "bind_here",         "make_writable",
-        "attach_tree",         "mount_at",          "read_only_root",
-        "begin_network",       "join_network",      "unshare_cgroup",
-        "set_hostname",        "set_umask",         "new_session",
-        "new_keyring",         "own_group",         "set_rlimit",
-        "drop_bounding",       "set_groups",        "set_ids",
-        "set_capabilities",    "no_new_privileges", "change_directory",
-        "keep_descriptor",     "move_descriptor",   "close_descriptors",
-        "close_on_exec",       "reset_signal",      "unblock_signals",
-        "die_with_parent",     "exec_command",      "exec_init",
+        "make_mounts_private", "open_root",        "attach_root",     "pivot_root",
+        "detach_old_root",     "new_mount",        "enter",           "mount_here",
+        "make_directory",      "make_node",        "make_link",       "open_null",
+        "mask_file",           "mask_directory",   "bind_here",       "make_writable",
+        "attach_tree",         "mount_at",         "read_only_root",  "begin_network",
+        "join_network",        "unshare_cgroup",   "set_hostname",    "set_umask",
+        "new_session",         "new_keyring",      "own_group",       "set_rlimit",
+        "drop_bounding",       "set_groups",       "set_ids",         "set_capabilities",
+        "no_new_privileges",   "change_directory", "keep_descriptor", "move_descriptor",
+        "close_descriptors",   "close_on_exec",    "reset_signal",    "unblock_signals",
+        "die_with_parent",     "exec_command",     "exec_init",
     };
     static_assert(std::size(kNames) == static_cast<size_t>(StepKind::exec_init) + 1);
     return kNames[static_cast<size_t>(kind)];
