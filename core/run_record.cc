@@ -68,8 +68,10 @@ Result<RunRecord::Entry> RunRecord::add(Kind kind, std::string_view path) {
         }
         error = std::move(linked).error().in(
             fmt::format("make {}/{}/{}", runs_path(root_), directory_name_, entry.name_));
-        if (entries_ > 0 || !error.is(ENOENT)) {
-            forget({});
+        // Held, it is kept to the end: who asks may stand where its path leads elsewhere.
+        if (entries_ > 0 || runs_ || !error.is(ENOENT)) {
+            if (!runs_)
+                release();
             break;
         }
         directory_.reset();  // swept between its mkdir and our lock
@@ -127,6 +129,11 @@ Result<void> RunRecord::make_directory() {
 void RunRecord::forget(const Entry& entry) {
     if (!entry.name_.empty() && sys::unlinkat(directory_.get(), entry.name_.c_str()))
         --entries_;
+    if (entries_ == 0 && !runs_)
+        release();
+}
+
+void RunRecord::release() {
     if (entries_ > 0 || !directory_)
         return;
     (void)sys::rmdirat(AT_FDCWD, fmt::format("{}/{}", runs_path(root_), directory_name_).c_str());

@@ -45,12 +45,14 @@ class RunRecord {
     RunRecord& operator=(const RunRecord&) = delete;
 
     // Makes the directory now: for threads that will have a table of descriptors of their own,
-    // which all need its lock under the same number. The last forget() takes it away.
+    // which all need its lock under the same number. release() takes it away.
     Result<void> hold();
     // Writes down that `path`, an absolute one, is about to be made. An error names --root.
     Result<Entry> add(Kind kind, std::string_view path);
     // It was not made, or is gone. The last one takes the directory with it.
     void forget(const Entry& entry);
+    // The run is over: a directory that was held goes too, if nothing is written down in it.
+    void release();
 
     [[nodiscard]] const std::string& root() const { return root_; }
     // The directory's name in ROOT/runs.

@@ -83,7 +83,7 @@ void CgroupParents::remove_made() {
         record_->forget(group);
     groups_.clear();
     if (record_)
-        record_->forget({});  // one that was held, and nothing was written down in
+        record_->release();  // one that was held, and nothing was written down in
 }
 
 }  // namespace sigil::isolation
