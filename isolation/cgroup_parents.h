@@ -24,6 +24,9 @@ class CgroupParents {
         : host_(host), group_(std::move(group)), record_(record) {
         made_.record = record;
     }
+    CgroupParents(const CgroupParents&) = delete;
+    CgroupParents& operator=(const CgroupParents&) = delete;
+    ~CgroupParents() { remove_made(); }
 
     // The parent for this container's cgroup, as "/a/b": the one asked for; else the supervisor's
     // own, or /sigil where that has processes and so cannot give its children controllers.

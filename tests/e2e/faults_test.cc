@@ -158,6 +158,23 @@ TEST_F(Faults, AFailedStepIsNamed) {
     }
 }
 
+// Many containers need threads and the ring before the first of them starts.
+TEST_F(Faults, ARunOfManyThatCannotBeginLeavesNothing) {
+    for (int number : {SYS_io_uring_setup, SYS_unshare, SYS_eventfd2, SYS_signalfd4})
+        expect_failure(run_without(number, EPERM, seven({"--count", "2", "--quiet"})), "");
+}
+
+// Parents of its cgroup that the launch has made go as well.
+TEST_F(Faults, ARunWithoutARingLeavesNoParentOfItsCgroup) {
+    if (cgroup_mount().empty())
+        GTEST_SKIP() << "no cgroup v2 is mounted";
+    const std::string parent = test_cgroup() + "/made";
+    expect_failure(
+        run_without(SYS_io_uring_setup, EPERM, seven({"--cgroup-parent", parent + "/deeper"})),
+        "io_uring");
+    EXPECT_EQ(cgroups_below(test_cgroup()), Words{});
+}
+
 TEST_F(Faults, AForbiddenExecveIsTheCommandsFailure) {
     for (const Words& options : {Words{}, Words{"--no-init"}})
         expect_failure(run_without(SYS_execve, EPERM, seven(options)), "/bin/bare", 126);

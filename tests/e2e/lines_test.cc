@@ -59,6 +59,10 @@ TEST_F(Lines, OneThatIsNoJobIsToldWithItsNumberAndTheRestRun) {
     EXPECT_EQ(events.summary("rejected"), 3);
 }
 
+TEST_F(Lines, AFileThatIsNotThereIsAnErrorThatLeavesNothing) {
+    expect_failure(run({"--from", "/nowhere", "--quiet"}, {"true"}), "--from: open /nowhere");
+}
+
 TEST_F(Lines, AFirstBadOneStopsTheRestWhereAsked) {
     const Finished finished = run_program(
         from_lines({"--fail-fast"}, {"nonsense", R"({"id":"a","args":["echo","ran"]})"}));
