@@ -1,17 +1,29 @@
 #include "loop/settling.h"
 
+#include <link.h>
 #include <stdint.h>
 #include <sys/mman.h>
-
-// From the linker: where the program's text begins and ends (end(3)).
-extern "C" const char __executable_start[];
-extern "C" const char etext[];
 
 namespace sigil::loop {
 namespace {
 
 constexpr Token kTimer = {Source::settling, Operation::timed_out};
 constexpr uintptr_t kPage = 4096;
+
+// For dl_iterate_phdr(3), whose first object is the program itself. Text, constants and unwind
+// tables: private mappings of a file that are never written to, so nothing is lost (madvise(2)).
+int give_back(dl_phdr_info* program, size_t, void*) {
+    for (int index = 0; index < program->dlpi_phnum; ++index) {
+        const ElfW(Phdr)& segment = program->dlpi_phdr[index];
+        if (segment.p_type != PT_LOAD || segment.p_flags & PF_W)
+            continue;
+        const uintptr_t begin = (program->dlpi_addr + segment.p_vaddr) & ~(kPage - 1);
+        const uintptr_t end =
+            (program->dlpi_addr + segment.p_vaddr + segment.p_memsz + kPage - 1) & ~(kPage - 1);
+        (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
+    return 1;  // no other object
+}
 
 }  // namespace
 
@@ -21,10 +33,7 @@ void Settling::attach(Reactor& reactor, Time at) {
 }
 
 void Settling::complete(const Completion&) {
-    const auto begin = reinterpret_cast<uintptr_t>(__executable_start) & ~(kPage - 1);
-    const auto end = (reinterpret_cast<uintptr_t>(etext) + kPage - 1) & ~(kPage - 1);
-    // A private mapping of a file that was never written to: nothing is lost (madvise(2)).
-    (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    ::dl_iterate_phdr(give_back, nullptr);
 }
 
 }  // namespace sigil::loop
