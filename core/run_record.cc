@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/random.h>
 
 #include "core/parse.h"
 #include "core/sys.h"
@@ -18,9 +17,7 @@ constexpr mode_t kPrivate = 0700;
 constexpr int kAttempts = 100;
 
 std::string with_random_suffix(const std::string& name) {
-    uint32_t number = 0;
-    (void)!::getrandom(&number, sizeof number, GRND_NONBLOCK);
-    return fmt::format("{}-{:08x}", name, number);
+    return fmt::format("{}-{:08x}", name, sys::random_below(uint64_t{1} << 32));
 }
 
 Result<void> make_if_missing(const std::string& path) {

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -58,12 +57,6 @@ Result<std::vector<std::string>> all_names(int directory) {
             return names;
         std::ranges::move(more, std::back_inserter(names));
     }
-}
-
-uint64_t random_below(uint64_t limit) {
-    uint64_t number = 0;
-    (void)!::getrandom(&number, sizeof number, GRND_NONBLOCK);
-    return limit ? number % limit : 0;
 }
 
 std::optional<RunRecord::Kind> kind_of(std::string_view name) {
@@ -132,7 +125,7 @@ Result<std::vector<std::string>> Runs::names() const {
 Result<std::vector<std::string>> Runs::some_names(size_t most) const {
     struct statx facts = TRY(sys::stat(directory_.get(), "", AT_EMPTY_PATH));
     std::vector<std::string> names;
-    if (facts.stx_nlink > most && sys::seek(directory_.get(), random_below(facts.stx_nlink)))
+    if (facts.stx_nlink > most && sys::seek(directory_.get(), sys::random_below(facts.stx_nlink)))
         names = TRY(next_names(directory_.get()), "read {}", path_);
     if (names.size() < most) {
         TRY(sys::seek(directory_.get(), 0));
@@ -140,7 +133,7 @@ Result<std::vector<std::string>> Runs::some_names(size_t most) const {
     }
     if (names.size() <= most)
         return names;
-    const auto first = static_cast<ptrdiff_t>(random_below(names.size() - most + 1));
+    const auto first = static_cast<ptrdiff_t>(sys::random_below(names.size() - most + 1));
     return std::vector(
         std::make_move_iterator(names.begin() + first),
         std::make_move_iterator(names.begin() + first + static_cast<ptrdiff_t>(most)));

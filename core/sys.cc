@@ -73,6 +73,12 @@ Nanoseconds monotonic_now() {
     return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
 }
 
+uint64_t random_below(uint64_t limit) {
+    uint64_t number = 0;
+    raw::call(__NR_getrandom, &number, sizeof number, 1 /* GRND_NONBLOCK */);
+    return limit ? number % limit : 0;
+}
+
 Result<Fd> open(int directory, const char* path, int flags, mode_t mode) {
     return descriptor(retry_interrupted(__NR_openat, directory, path, flags | O_CLOEXEC, mode),
                       "openat");

@@ -26,6 +26,9 @@ using Nanoseconds = std::chrono::nanoseconds;
 
 // CLOCK_MONOTONIC: the clock of every time in sigil.
 Nanoseconds monotonic_now();
+// From the kernel (getrandom(2)), evenly from 0 up; 0 for a limit of 0, and before the kernel has
+// gathered any.
+uint64_t random_below(uint64_t limit);
 
 Result<Fd> open(int directory, const char* path, int flags, mode_t mode = 0);
 Result<Fd> openat2(int directory, const char* path, uint64_t flags, uint64_t resolve,

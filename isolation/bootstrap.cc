@@ -9,14 +9,11 @@
 #include <linux/keyctl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include <array>
@@ -24,6 +21,7 @@
 #include "core/error.h"
 #include "core/raw_syscall.h"
 #include "isolation/clone.h"
+#include "isolation/network_namespace.h"
 
 namespace sigil::isolation {
 namespace {
@@ -273,20 +271,7 @@ long mount_at(Child& child, const Step& step) {
 // can join.
 void make_network(void* argument) {
     auto* child = static_cast<Child*>(argument);
-    child->network = raw::call(__NR_unshare, CLONE_NEWNET);
-    if (child->network == kDone) {
-        long socket = raw::call(__NR_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        child->network = socket;
-        if (socket >= 0) {
-            ifreq loopback = {};
-            loopback.ifr_name[0] = 'l', loopback.ifr_name[1] = 'o';
-            loopback.ifr_flags = IFF_UP;
-            long up = raw::call(__NR_ioctl, socket, SIOCSIFFLAGS, &loopback);
-            // The namespace of a socket, as a descriptor (netdevice(7), Linux 4.10).
-            child->network = up < 0 ? up : raw::call(__NR_ioctl, socket, SIOCGSKNS, 0);
-            raw::call(__NR_close, socket);
-        }
-    }
+    child->network = make_network_namespace();
     for (;;)
         raw::call(__NR_exit, 0);  // clears network_helper and wakes PID 1
 }

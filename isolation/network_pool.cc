@@ -1,38 +1,8 @@
 #include "isolation/network_pool.h"
 
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <sched.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
-#include "core/sys.h"
-#include "core/try.h"
+#include "isolation/network_namespace.h"
 
 namespace sigil::isolation {
-namespace {
-
-// A new namespace for the calling thread, as a descriptor.
-Result<Fd> make_network() {
-    TRY(sys::unshare(CLONE_NEWNET));
-    Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!socket)
-        return tl::unexpected(Error::from_errno(errno, "socket"));
-    ifreq loopback = {};
-    ::strcpy(loopback.ifr_name, "lo");
-    loopback.ifr_flags = IFF_UP;
-    if (::ioctl(socket.get(), SIOCSIFFLAGS, &loopback) < 0)
-        return tl::unexpected(Error::from_errno(errno, "ioctl"));
-    // The namespace of a socket, as a descriptor (netdevice(7), Linux 4.10).
-    Fd network(::ioctl(socket.get(), SIOCGSKNS, 0));
-    if (!network)
-        return tl::unexpected(Error::from_errno(errno, "ioctl"));
-    return network;
-}
-
-}  // namespace
-
 Fd NetworkPool::take() {
     Fd taken;
     {
@@ -54,11 +24,11 @@ void NetworkPool::run() {
             if (is_over_)
                 return;
         }
-        auto network = make_network();
-        if (!network)
+        const long network = make_network_namespace();
+        if (network < 0)
             return;  // out of descriptors or memory: each launch makes its own, and tells
         const std::lock_guard lock(mutex_);
-        ready_.push_back(std::move(*network));
+        ready_.emplace_back(static_cast<int>(network));
     }
 }
 

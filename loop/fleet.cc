@@ -236,7 +236,8 @@ void Fleet::rest(Entry& entry) {
     const auto doubled = std::min<uint64_t>(entry.restarts, 20);
     Time delay =
         std::min(options_.backoff.first * (int64_t{1} << doubled), options_.backoff.longest);
-    delay -= Time(std::uniform_int_distribution<int64_t>(0, delay.count() / 2)(random_));
+    delay -=
+        Time(static_cast<int64_t>(sys::random_below(static_cast<uint64_t>(delay.count()) / 2 + 1)));
     ++entry.restarts;
     ++summary_.restarts;
     entry.state = State::resting;

@@ -13,7 +13,6 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -183,7 +182,6 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     bool is_pumping_ = false;
     Signal stop_signal_;
     Summary summary_;
-    std::minstd_rand random_{std::random_device{}()};
 };
 
 }  // namespace sigil::loop
