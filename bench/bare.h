@@ -72,3 +72,13 @@ inline bool equal(const char* left, const char* right) {
 }
 
 }  // namespace bare
+
+// Where a program without a C library begins: calls its `start(long* stack)`. The stack holds argc,
+// argv, a null, envp (System V ABI for AMD64, figure 3.9).
+#define SIGIL_BARE_START     \
+    asm(".globl _start\n"    \
+        "_start:\n\t"        \
+        "xor %ebp, %ebp\n\t" \
+        "mov %rsp, %rdi\n\t" \
+        "and $-16, %rsp\n\t" \
+        "call start\n");

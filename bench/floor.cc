@@ -64,16 +64,10 @@ int main(int, char** arguments, char** environment) {
     return sigil::floor::run_command_line(arguments, environment);
 }
 #else
-// At entry the stack holds argc, argv, a null, envp (System V ABI for AMD64, figure 3.9).
 extern "C" [[noreturn]] __attribute__((used)) void start(long* stack) {
     char** arguments = reinterpret_cast<char**>(stack + 1);
     bare::exit(sigil::floor::run_command_line(arguments, arguments + stack[0] + 1));
 }
 
-asm(".globl _start\n"
-    "_start:\n\t"
-    "xor %ebp, %ebp\n\t"
-    "mov %rsp, %rdi\n\t"
-    "and $-16, %rsp\n\t"
-    "call start\n");
+SIGIL_BARE_START
 #endif

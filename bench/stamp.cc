@@ -57,10 +57,4 @@ extern "C" [[noreturn]] __attribute__((used)) void start(long* stack) {
     bare::exit(0);
 }
 
-// At entry the stack holds argc, argv, a null, envp (System V ABI for AMD64, figure 3.9).
-asm(".globl _start\n"
-    "_start:\n\t"
-    "xor %ebp, %ebp\n\t"
-    "mov %rsp, %rdi\n\t"
-    "and $-16, %rsp\n\t"
-    "call start\n");
+SIGIL_BARE_START

@@ -92,7 +92,6 @@ class Session final : public loop::FleetObserver, public loop::OutputObserver {
     LineSource* lines_ = nullptr;  // the source, if it is lines
     std::optional<loop::Fleet> fleet_;
     std::optional<loop::Supervisor> supervisor_;
-    bool is_finished_ = false;
     bool has_failed_ = false;
 };
 
@@ -308,14 +307,13 @@ void Session::warning(const loop::Subject& subject, const Error& error) {
 
 // The end: nothing runs, nothing is to come, and what was written is out.
 void Session::finished() {
-    is_finished_ = true;
     if (!streams_ || streams_->are_drained())
         reactor_.stop();
 }
 
 void Session::drained(loop::Token, const std::string&) {
     streams_->drained();
-    if (is_finished_)
+    if (fleet_->is_finished())
         finished();
 }
 

@@ -14,18 +14,7 @@
 namespace sigil::e2e {
 namespace {
 
-class Cgroup : public E2e {
-  protected:
-    void SetUp() override {
-        if (cgroup_mount().empty())
-            GTEST_SKIP() << "no cgroup v2 is mounted";
-        E2e::SetUp();
-    }
-};
-
-Start waiting(Words options) {
-    return sigil_run(std::move(options), {"/bin/probe", "signals", "TERM"});
-}
+using Cgroup = CgroupE2e;
 
 void end(Running& running) {
     running.send(SIGTERM);

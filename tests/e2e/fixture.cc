@@ -88,6 +88,16 @@ void remove_abandoned_cgroups() {
         std::filesystem::remove_all(std::string(records_root()) + "/runs/" + name);
 }
 
+void CgroupE2e::SetUp() {
+    if (cgroup_mount().empty())
+        GTEST_SKIP() << "no cgroup v2 is mounted";
+    E2e::SetUp();
+}
+
+Start waiting(Words options) {
+    return sigil_run(std::move(options), {"/bin/probe", "signals", "TERM"});
+}
+
 void expect_failure(const Finished& finished, const std::string& part, int code) {
     EXPECT_EQ(finished.code(), code) << testing::PrintToString(finished);
     EXPECT_TRUE(finished.err.starts_with("sigil: ")) << finished.err;

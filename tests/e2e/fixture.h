@@ -44,6 +44,15 @@ class E2e : public testing::Test {
     Traces before_;
 };
 
+// For tests that need cgroup v2 to be mounted.
+class CgroupE2e : public E2e {
+  protected:
+    void SetUp() override;
+};
+
+// A command that runs until SIGTERM.
+Start waiting(Words options);
+
 // sigil failed by itself: code 125, one line that starts with "sigil: " and has `part` in it.
 void expect_failure(const Finished& finished, const std::string& part, int code = 125);
 

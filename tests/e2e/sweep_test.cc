@@ -18,18 +18,7 @@
 namespace sigil::e2e {
 namespace {
 
-class Sweep : public E2e {
-  protected:
-    void SetUp() override {
-        if (cgroup_mount().empty())
-            GTEST_SKIP() << "no cgroup v2 is mounted";
-        E2e::SetUp();
-    }
-};
-
-Start waiting(Words options) {
-    return sigil_run(std::move(options), {"/bin/probe", "signals", "TERM"});
-}
+using Sweep = CgroupE2e;
 
 std::string runs_directory() {
     return std::string(records_root()) + "/runs";
