@@ -175,7 +175,9 @@ constexpr std::array kOptions = {
                         return {};
                     },
                     true},
-    Option<Request>{nullptr, "jobs", 0, "N", "Run at most this many at a time; default: no limit",
+    Option<Request>{nullptr, "jobs", 0, "N",
+                    "Run at most this many at a time; default: as many as\nthe machine's limits "
+                    "let, which is said",
                     [](Request& r, Text v) -> Result<void> {
                         r.jobs = TRY(parse_count(v, kMostContainers));
                         return {};
