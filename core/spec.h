@@ -6,9 +6,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "core/oci.h"
 
 namespace sigil {
 
@@ -23,7 +26,11 @@ struct Mount {
     std::string source;  // for a bind, a path of the host
     std::string target;  // absolute, inside the container
     std::vector<std::string> options;
-    std::string origin;  // what asked for it, for errors: "--bind /a:/b"
+    std::string origin;  // what asked for it, for errors: "--bind /a:/b", "mounts[2]"
+    // Of an idmapped mount ("idmap", "ridmap"); both empty: those of the container's own user
+    // namespace.
+    std::vector<IdMapping> uid_mappings;
+    std::vector<IdMapping> gid_mappings;
 };
 
 struct Rlimit {
@@ -46,11 +53,17 @@ struct Resources {
     struct File {
         std::string name;
         std::string value;
+        std::string origin = "--cgroup-set";  // for errors; "linux.resources.cpu.shares"
     };
     std::vector<File> files;  // written as they stand, in order
 };
 
 struct Spec {
+    // Of a bundle: what only config.json can say; then its mounts are all of `mounts`, the
+    // namespaces those that it lists, and `capabilities`, `user`, `network` and `init` mean
+    // nothing. Null: sigil's own container, with its own mounts.
+    std::shared_ptr<const Oci> oci;
+
     std::string name;
     std::string hostname;
     std::string rootfs;  // a directory of the host

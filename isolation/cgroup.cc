@@ -222,7 +222,7 @@ Result<void> Cgroup::apply(const Resources& resources) {
     for (const std::string& line : resources.io_max)
         TRY(set("--io-max", "io.max", line));
     for (const Resources::File& file : resources.files)
-        TRY(set("--cgroup-set", file.name.c_str(), file.value));
+        TRY(set(file.origin.c_str(), file.name.c_str(), file.value));
     return {};
 }
 
