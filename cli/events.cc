@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#include "cli/json.h"
+#include "core/json_writer.h"
 #include "cli/report.h"
 #include "core/parse.h"
 #include "core/sys.h"

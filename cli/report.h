@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "cli/json.h"
+#include "core/json_writer.h"
 #include "core/error.h"
 #include "core/fd.h"
 #include "core/spec.h"

@@ -13,13 +13,9 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
-namespace sigil {
+#include "core/exit_code.h"
 
-// What sigil exits with when it fails before, or instead of, the container (as env(1) and
-// timeout(1) do).
-inline constexpr int kExitRuntimeFailure = 125;
-inline constexpr int kExitNotExecutable = 126;
-inline constexpr int kExitNotFound = 127;
+namespace sigil {
 
 class [[nodiscard]] Error {
   public:

@@ -15,12 +15,14 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <array>
 
-#include "core/error.h"
+#include "core/exit_code.h"
 #include "core/raw_syscall.h"
 #include "isolation/clone.h"
+#include "isolation/meeting.h"
 #include "isolation/network_namespace.h"
 
 namespace sigil::isolation {
@@ -47,8 +49,8 @@ int root_of(const Child& child) {
 }
 
 uint64_t now_ns() {
-    timespec now;
-    ::clock_gettime(CLOCK_MONOTONIC, &now);  // the vDSO's: reads memory only
+    timespec now = {};
+    raw::call(__NR_clock_gettime, CLOCK_MONOTONIC, &now);
     return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
@@ -410,6 +412,19 @@ long exec_command(const Child& child, const Step& step) {
     return result;
 }
 
+// What exec_command would say, before anybody waits for it.
+long find_command(const ExecArguments& exec) {
+    long result = -ENOENT;
+    for (const char* const* path = exec.candidates; *path; ++path) {
+        long found = raw::call(__NR_faccessat2, AT_FDCWD, *path, X_OK, AT_EACCESS);
+        if (found == kDone)
+            return kDone;
+        if (found == -EACCES)
+            result = found;
+    }
+    return result;
+}
+
 long run(Child& child, const Step& step) {
     switch (step.kind) {
         case StepKind::make_mounts_private:
@@ -511,6 +526,16 @@ long run(Child& child, const Step& step) {
             return die_with_parent(step.fd);
         case StepKind::exec_command:
             return exec_command(child, step);
+        case StepKind::join_namespace:
+            return raw::call(__NR_setns, step.fd, step.flags);
+        case StepKind::set_undumpable:
+            return raw::call(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+        case StepKind::meet_parent:
+            return meet_parent(child.plan->channel, static_cast<uint32_t>(step.flags));
+        case StepKind::find_command:
+            return find_command(*step.exec);
+        case StepKind::await_start:
+            return await_start(child.plan->channel, step.fd);
         case StepKind::exec_init:
             return raw::call(__NR_execveat, step.fd, "", step.exec->argv, step.exec->envp,
                              AT_EMPTY_PATH);
@@ -537,8 +562,11 @@ bool interpret(Child& child, std::span<const Step> steps, Phase phase) {
 }
 
 void run_steps(Child& child, std::span<const Step> steps, Phase phase) {
-    if (!interpret(child, steps, phase)) [[unlikely]]
-        leave();
+    if (interpret(child, steps, phase)) [[likely]]
+        return;
+    if (child.plan->channel >= 0)
+        tell_failure(child.plan->channel, *child.plan->report);
+    leave();
 }
 
 [[noreturn]] void run_target(void* argument) {

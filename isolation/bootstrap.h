@@ -46,6 +46,7 @@ struct Bootstrap {
     std::span<const Step> init;  // empty: the target is PID 1
     int root = -1;               // the root's tree; none where a step opens it
     LaunchReport* report = nullptr;
+    int channel = -1;              // to a parent that does not share our memory: see meeting.h
     char* second_stack = nullptr;  // for the command's process and the network helper
     uint64_t second_stack_size = 0;
 };

@@ -12,7 +12,7 @@
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/clone.h"
-#include "isolation/init_image.h"
+#include "isolation/embedded.h"
 #include "isolation/launch_plan.h"
 #include "isolation/root_tree.h"
 #include "isolation/shared_roots.h"

@@ -95,6 +95,15 @@ std::string what(const Step& step) {
             return "unblock the signals";
         case StepKind::die_with_parent:
             return "ask to die with the supervisor";
+        case StepKind::join_namespace:
+            return "join the namespace";
+        case StepKind::set_undumpable:
+            return "hide from the container";
+        case StepKind::meet_parent:
+            return "wait for the parent";
+        case StepKind::await_start:
+            return "wait for the start";
+        case StepKind::find_command:
         case StepKind::exec_command:
             return source;
         case StepKind::exec_init:

@@ -58,6 +58,13 @@ enum class StepKind : uint8_t {
     reset_signal,       // fd: back to SIG_DFL
     unblock_signals,
     die_with_parent,  // fd: the supervisor's pidfd
+    // With a parent that does not share our memory (meeting.h).
+    join_namespace,  // fd; flags: CLONE_NEW*
+    set_undumpable,  // whoever else is in the namespaces may not look into this process
+    meet_parent,     // flags: Meeting; goes on when the parent says so
+    find_command,    // exec: fails as its execve would where there is none
+    await_start,     // fd: a listening socket; goes on when `start` says so
+
     exec_command,     // exec
     exec_init,        // fd: its image; exec
 };

@@ -1,5 +1,5 @@
 // The init carried inside sigil: a static program of a few KB, sealed against change.
-#include "isolation/init_image.h"
+#include "isolation/embedded.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -8,7 +8,7 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-namespace sigil::cli {
+namespace sigil {
 
 using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
 
@@ -22,4 +22,4 @@ inline void add(JsonWriter& json, const char* key, int64_t value) {
     json.Int64(value);
 }
 
-}  // namespace sigil::cli
+}  // namespace sigil

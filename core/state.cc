@@ -1,0 +1,365 @@
+#include "core/state.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <rapidjson/document.h>
+
+#include "core/json_writer.h"
+#include "core/parse.h"
+#include "core/sys.h"
+#include "core/try.h"
+
+namespace sigil {
+namespace {
+
+constexpr const char* kVersion = "1.3.0";
+constexpr const char* kStateFile = "state.json";
+constexpr const char* kStartSocket = "start";
+
+std::string containers_path(const std::string& root) {
+    return root + "/containers";
+}
+
+void add_annotations(JsonWriter& json, const ContainerState& state) {
+    json.Key("annotations");
+    json.StartObject();
+    for (const auto& [key, value] : state.annotations)
+        add(json, key.c_str(), value);
+    json.EndObject();
+}
+
+std::string text_of(const rapidjson::Value& object, const char* key) {
+    auto member = object.FindMember(key);
+    if (member == object.MemberEnd() || !member->value.IsString())
+        return {};
+    return {member->value.GetString(), member->value.GetStringLength()};
+}
+
+template <typename T>
+T number_of(const rapidjson::Value& object, const char* key, T otherwise) {
+    auto member = object.FindMember(key);
+    if (member == object.MemberEnd() || !member->value.IsNumber())
+        return otherwise;
+    return static_cast<T>(member->value.IsUint64() ? member->value.GetUint64()
+                                                   : member->value.GetInt64());
+}
+
+bool flag_of(const rapidjson::Value& object, const char* key) {
+    auto member = object.FindMember(key);
+    return member != object.MemberEnd() && member->value.IsTrue();
+}
+
+// Fields of /proc/PID/stat behind the name, which may hold anything: from its last parenthesis on.
+struct ProcessStat {
+    char state;
+    uint64_t start_time;
+};
+
+std::optional<ProcessStat> stat_of(pid_t pid) {
+    auto text = sys::read_file(AT_FDCWD, fmt::format("/proc/{}/stat", pid).c_str());
+    if (!text)
+        return std::nullopt;
+    const size_t name_end = text->rfind(')');
+    if (name_end == std::string::npos || name_end + 2 >= text->size())
+        return std::nullopt;
+    ProcessStat stat = {};
+    // Field 3 is the state, 22 the start time.
+    unsigned long long start = 0;
+    if (::sscanf(text->c_str() + name_end + 2,
+                 "%c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                 &stat.state, &start) != 2)
+        return std::nullopt;
+    stat.start_time = start;
+    return stat;
+}
+
+// The socket's address goes through the descriptor: a path may be longer than an address holds.
+sockaddr_un start_address(int directory) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    (void)::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory,
+                     kStartSocket);
+    return address;
+}
+
+Result<Fd> unix_socket() {
+    Fd made(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    if (!made)
+        return tl::unexpected(Error::from_errno(errno, "socket"));
+    return made;
+}
+
+Result<void> make_directories(const std::string& path) {
+    for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+        const std::string prefix = path.substr(0, slash);
+        auto made = sys::mkdirat(AT_FDCWD, prefix.c_str(), 0700);
+        if (!made && !made.error().is(EEXIST))
+            return tl::unexpected(
+                std::move(made).error().in(fmt::format("--root: make {}", printable(prefix))));
+        if (slash == std::string::npos)
+            return {};
+    }
+}
+
+}  // namespace
+
+const char* name(ContainerStatus status) {
+    switch (status) {
+        case ContainerStatus::creating:
+            return "creating";
+        case ContainerStatus::created:
+            return "created";
+        case ContainerStatus::running:
+            return "running";
+        case ContainerStatus::paused:
+            return "paused";
+        case ContainerStatus::stopped:
+            return "stopped";
+    }
+    return "unknown";
+}
+
+std::string ContainerState::to_json() const {
+    rapidjson::StringBuffer buffer;
+    JsonWriter json(buffer);
+    json.StartObject();
+    add(json, "ociVersion", kVersion);
+    add(json, "id", id);
+    add(json, "pid", int64_t{pid});
+    add(json, "startTime", static_cast<int64_t>(start_time));
+    add(json, "bundle", bundle);
+    add(json, "rootfs", rootfs);
+    add(json, "created", created);
+    add(json, "cgroup", cgroup);
+    add(json, "unit", unit);
+    json.Key("userUnit");
+    json.Bool(user_unit);
+    json.Key("keepCgroup");
+    json.Bool(keep_cgroup);
+    add(json, "owner", int64_t{owner});
+    add_annotations(json, *this);
+    json.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+Result<ContainerState> ContainerState::from_json(std::string_view text) {
+    rapidjson::Document json;
+    json.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
+    if (json.HasParseError() || !json.IsObject())
+        return failure("{}: not a container's state", kStateFile);
+    ContainerState state;
+    state.id = text_of(json, "id");
+    state.pid = number_of<pid_t>(json, "pid", -1);
+    state.start_time = number_of<uint64_t>(json, "startTime", 0);
+    state.bundle = text_of(json, "bundle");
+    state.rootfs = text_of(json, "rootfs");
+    state.created = text_of(json, "created");
+    state.cgroup = text_of(json, "cgroup");
+    state.unit = text_of(json, "unit");
+    state.user_unit = flag_of(json, "userUnit");
+    state.keep_cgroup = flag_of(json, "keepCgroup");
+    state.owner = number_of<uid_t>(json, "owner", 0);
+    if (auto member = json.FindMember("annotations");
+        member != json.MemberEnd() && member->value.IsObject())
+        for (const auto& [key, value] : member->value.GetObject())
+            if (value.IsString())
+                state.annotations.emplace_back(key.GetString(), value.GetString());
+    return state;
+}
+
+std::string oci_state(const ContainerState& state, ContainerStatus status) {
+    rapidjson::StringBuffer buffer;
+    JsonWriter json(buffer);
+    json.StartObject();
+    add(json, "ociVersion", kVersion);
+    add(json, "id", state.id);
+    add(json, "status", name(status));
+    if (status != ContainerStatus::creating || state.pid > 0)
+        add(json, "pid", int64_t{status == ContainerStatus::stopped ? 0 : state.pid});
+    add(json, "bundle", state.bundle);
+    add(json, "rootfs", state.rootfs);
+    add(json, "created", state.created);
+    if (!state.annotations.empty())
+        add_annotations(json, state);
+    add(json, "owner", state.owner == 0 ? "root" : std::to_string(state.owner));
+    json.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::optional<uint64_t> start_time_of(pid_t pid) {
+    auto stat = stat_of(pid);
+    return stat ? std::optional(stat->start_time) : std::nullopt;
+}
+
+Result<std::optional<Process>> living_process(const ContainerState& state) {
+    if (state.pid <= 0)
+        return std::nullopt;
+    auto pidfd = sys::pidfd_open(state.pid);
+    if (!pidfd && pidfd.error().is(ESRCH))
+        return std::nullopt;
+    Process process{state.pid, TRY(std::move(pidfd), "open process {}", state.pid)};
+    // Looked at once the pidfd holds it: it is the pid's owner that we read of, or nobody.
+    auto stat = stat_of(state.pid);
+    if (!stat || stat->start_time != state.start_time || stat->state == 'Z' || stat->state == 'X')
+        return std::nullopt;
+    return process;
+}
+
+std::string wall_time_now() {
+    timespec now = {};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    tm parts = {};
+    ::gmtime_r(&now.tv_sec, &parts);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", parts.tm_year + 1900,
+                       parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                       now.tv_nsec);
+}
+
+Result<void> check_container_id(std::string_view id) {
+    constexpr size_t kLongest = 1024;
+    auto is_allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_' || c == '+' || c == '-' || c == '.';
+    };
+    if (id.empty())
+        return failure("the container's id is empty");
+    if (id == "." || id == ".." || id.size() > kLongest || !std::ranges::all_of(id, is_allowed))
+        return failure("'{}' is no container id: letters, digits, '_', '+', '-' and '.' are",
+                       printable(id));
+    return {};
+}
+
+Result<ContainerDirectory> ContainerDirectory::create(const std::string& root,
+                                                      const std::string& id) {
+    const std::string path = containers_path(root);
+    TRY(make_directories(path));
+    Fd parent = TRY(sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY), "--root: open {}",
+                    printable(path));
+    auto made = sys::mkdirat(parent.get(), id.c_str(), 0700);
+    if (!made && made.error().is(EEXIST))
+        return failure("container with id exists: {} already exists", id);
+    TRY(std::move(made), "make {}/{}", printable(path), id);
+    Fd directory = TRY(sys::open(parent.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    TRY(sys::flock(directory.get(), LOCK_EX));
+    return ContainerDirectory(std::move(directory), std::move(parent), id);
+}
+
+Result<ContainerDirectory> ContainerDirectory::open(const std::string& root,
+                                                    const std::string& id) {
+    const std::string path = containers_path(root);
+    for (;;) {
+        auto parent = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
+        if (!parent && parent.error().is(ENOENT))
+            return failure("container {} does not exist", id);
+        TRY(std::move(parent), "--root: open {}", printable(path));
+        auto opened = sys::open(parent->get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (!opened && opened.error().is(ENOENT))
+            return failure("container {} does not exist", id);
+        Fd directory = TRY(std::move(opened), "open container {}", id);
+        TRY(sys::flock(directory.get(), LOCK_EX));
+        // Whoever had the lock may have removed it, and another of that name may be there now.
+        auto again = sys::open(parent->get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (again && sys::is_same_file(directory.get(), again->get()))
+            return ContainerDirectory(std::move(directory), std::move(*parent), id);
+    }
+}
+
+Result<std::vector<std::string>> ContainerDirectory::list(const std::string& root) {
+    std::vector<std::string> ids;
+    auto parent = sys::open(AT_FDCWD, containers_path(root).c_str(), O_RDONLY | O_DIRECTORY);
+    if (!parent && parent.error().is(ENOENT))
+        return ids;
+    TRY(std::move(parent), "--root: open {}", printable(containers_path(root)));
+    DIR* entries = ::fdopendir(parent->release());
+    while (const dirent* entry = ::readdir(entries))
+        if (check_container_id(entry->d_name))
+            ids.emplace_back(entry->d_name);
+    ::closedir(entries);
+    std::ranges::sort(ids);
+    return ids;
+}
+
+Result<std::string> ContainerDirectory::read_file(const char* file) const {
+    return TRY(sys::read_file(directory_.get(), file), "read {} of container {}", file, id_);
+}
+
+Result<void> ContainerDirectory::write_file(const char* file, std::string_view text) const {
+    const std::string fresh = std::string(file) + ".new";
+    auto write = [&]() -> Result<void> {
+        Fd out = TRY(sys::open(directory_.get(), fresh.c_str(),
+                               O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
+        TRY(sys::write_all(out.get(), text));
+        if (::renameat(directory_.get(), fresh.c_str(), directory_.get(), file) != 0)
+            return tl::unexpected(Error::from_errno(errno, "renameat"));
+        return {};
+    };
+    return TRY(write(), "write {} of container {}", file, id_), Result<void>();
+}
+
+Result<ContainerState> ContainerDirectory::read() const {
+    auto text = sys::read_file(directory_.get(), kStateFile);
+    if (!text && text.error().is(ENOENT)) {
+        // Its creator was killed before it had anything to write down.
+        ContainerState state;
+        state.id = id_;
+        return state;
+    }
+    TRY(std::move(text), "read {} of container {}", kStateFile, id_);
+    return TRY(ContainerState::from_json(*text), "container {}", id_);
+}
+
+Result<void> ContainerDirectory::write(const ContainerState& state) const {
+    return write_file(kStateFile, state.to_json());
+}
+
+Result<void> ContainerDirectory::remove() {
+    DIR* entries = ::fdopendir(::dup(directory_.get()));
+    if (!entries)
+        return tl::unexpected(Error::from_errno(errno, "fdopendir"));
+    ::rewinddir(entries);
+    while (const dirent* entry = ::readdir(entries)) {
+        const std::string_view file = entry->d_name;
+        if (file != "." && file != "..")
+            (void)::unlinkat(directory_.get(), entry->d_name, 0);
+    }
+    ::closedir(entries);
+    auto removed = sys::rmdirat(parent_.get(), id_.c_str());
+    if (!removed && !removed.error().is(ENOENT))
+        return tl::unexpected(
+            std::move(removed).error().in(fmt::format("remove container {}", id_)));
+    directory_.reset();
+    return {};
+}
+
+Result<Fd> ContainerDirectory::listen() const {
+    Fd socket = TRY(unix_socket());
+    const sockaddr_un address = start_address(directory_.get());
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return tl::unexpected(Error::from_errno(errno, "bind").in("make the start socket"));
+    if (::listen(socket.get(), 4) != 0)
+        return tl::unexpected(Error::from_errno(errno, "listen").in("make the start socket"));
+    return socket;
+}
+
+Result<std::optional<Fd>> ContainerDirectory::connect() const {
+    Fd socket = TRY(unix_socket());
+    const sockaddr_un address = start_address(directory_.get());
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+        return std::optional(std::move(socket));
+    if (errno == ECONNREFUSED || errno == ENOENT)
+        return std::nullopt;
+    return tl::unexpected(Error::from_errno(errno, "connect").in("reach the start socket"));
+}
+
+}  // namespace sigil

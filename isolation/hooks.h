@@ -1,0 +1,18 @@
+// OCI hooks: programs of the host that run at points of a container's life (runtime-spec config.md,
+// "POSIX-platform Hooks"), with its state on their stdin.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/oci.h"
+
+namespace sigil::isolation {
+
+// Runs them one after the other, each until it has ended. `within`: a pidfd of the container's
+// process, whose namespaces they run in; -1: ours. An error names the first that failed, could not
+// be run or took longer than its timeout (which kills it), and tells what it wrote last.
+Result<void> run_hooks(std::span<const Hook> hooks, std::string_view state, int within = -1);
+
+}  // namespace sigil::isolation

@@ -1,0 +1,53 @@
+// What the two halves of a staged launch say to each other, over one SOCK_SEQPACKET socket pair
+// (the channel), and, once the container is created, over the connection of whoever starts it.
+//
+//     parent                                stage (PID 1 of the container, or the exec'd process)
+//        │ clone3(VM|VFORK|NEW*), execveat(stage) ─▶ reads its plan
+//        ◀── reached namespaces ────────────────── waits
+//        │ id maps, network devices, hooks
+//        │ ── go on ─────────────────────────────▶ mounts
+//        ◀── reached mounts ────────────────────── waits     (only where there are hooks for it)
+//        │ createContainer hooks
+//        │ ── go on ─────────────────────────────▶ pivot_root, process settings
+//        ◀── reached ready ─────────────────────── accepts on the start socket
+//     `create` exits                               │
+//     `start` connects, writes a byte ────────────▶ execve
+//        ◀── end of file: executed, or failed ─────┘
+//
+// A failed step is told on whatever the stage talks on at that time, and the stage exits.
+#pragma once
+
+#include <stdint.h>
+
+namespace sigil::isolation {
+
+struct LaunchReport;
+
+enum class Meeting : uint32_t {
+    failed,      // no meeting: `report` says which step
+    namespaces,  // they are there; nothing is mounted yet
+    mounts,      // everything is mounted, the old root is still there
+    console,     // with a descriptor: the terminal's master
+    listener,    // with a descriptor: seccomp's
+    ready,       // all is done but the execve; told, not waited for
+};
+
+// One packet from the stage.
+struct StageMessage {
+    uint32_t meeting;
+    uint32_t phase;
+    uint32_t step;
+    int32_t error;
+    uint32_t interpreter_missing;
+};
+
+// The child's half: raw system calls alone. All return 0 or -errno.
+long meet_parent(int channel, uint32_t meeting);
+// With a descriptor for the parent.
+long hand_over(int channel, uint32_t meeting, int fd);
+// Tells that all is done, then accepts connections on `listener` until one brings a byte; that one
+// takes the channel's place.
+long await_start(int channel, int listener);
+void tell_failure(int channel, const LaunchReport& report);
+
+}  // namespace sigil::isolation

@@ -1,0 +1,213 @@
+#include "isolation/staged.h"
+
+#include <asm/unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <string>
+
+#include "core/raw_syscall.h"
+#include "core/sys.h"
+#include "core/try.h"
+#include "isolation/clone.h"
+#include "isolation/embedded.h"
+#include "isolation/stage/protocol.h"
+
+namespace sigil::isolation {
+namespace {
+
+constexpr size_t kStackSize = 16UL * 1024;
+
+// Bytes whose place in the stage's memory is known while they are written.
+class Image {
+  public:
+    explicit Image(size_t head) { bytes_.resize(head); }
+
+    template <typename T>
+    const T* add(const T* items, size_t count) {
+        bytes_.resize((bytes_.size() + alignof(T) - 1) / alignof(T) * alignof(T));
+        const size_t at = bytes_.size();
+        bytes_.append(reinterpret_cast<const char*>(items), count * sizeof(T));
+        return reinterpret_cast<const T*>(kPlanAddress + at);
+    }
+    const char* add(const char* text) { return text ? add(text, ::strlen(text) + 1) : nullptr; }
+    const char* const* add(const char* const* words) {
+        if (!words)
+            return nullptr;
+        std::vector<const char*> moved;
+        for (; *words; ++words)
+            moved.push_back(add(*words));
+        moved.push_back(nullptr);
+        return add(moved.data(), moved.size());
+    }
+    const Ids* add(const Ids* ids) {
+        if (!ids)
+            return nullptr;
+        Ids moved = *ids;
+        moved.groups = add(ids->groups, ids->group_count);
+        return add(&moved, 1);
+    }
+    const ExecArguments* add(const ExecArguments* exec) {
+        if (!exec)
+            return nullptr;
+        const ExecArguments moved = {add(exec->candidates), add(exec->argv), add(exec->envp)};
+        return add(&moved, 1);
+    }
+    const Step* add(const std::vector<Step>& steps) {
+        std::vector<Step> moved = steps;
+        for (Step& step : moved) {
+            step.path = add(step.path);
+            step.source = add(step.source);
+            step.device_name = add(step.device_name);
+            step.data = add(step.data);
+            step.ids = add(step.ids);
+            step.exec = add(step.exec);
+            step.origin = nullptr;  // for the parent's messages alone
+        }
+        return add(moved.data(), moved.size());
+    }
+    void set_head(const StagePlan& head) { ::memcpy(bytes_.data(), &head, sizeof head); }
+    [[nodiscard]] const std::string& bytes() const { return bytes_; }
+
+  private:
+    std::string bytes_;
+};
+
+// The child's way from clone3 to the stage: memory is shared with the parent, which is parked.
+struct Jump {
+    int stage;
+    int plan;
+    const std::vector<int>* kept;
+    const char* const* argv;
+    const char* const* envp;
+    long error;
+};
+
+[[noreturn]] void jump(void* argument) {
+    auto& to = *static_cast<Jump*>(argument);
+    for (const int fd : *to.kept)
+        raw::call(__NR_fcntl, fd, F_SETFD, 0);
+    to.error = raw::call(__NR_execveat, to.stage, "", to.argv, to.envp, AT_EMPTY_PATH);
+    for (;;)
+        raw::call(__NR_exit_group, kExitRuntimeFailure);
+}
+
+bool holds_descriptor(const Step& step) {
+    return step.fd >= 0 && step.kind != StepKind::set_rlimit && step.kind != StepKind::reset_signal;
+}
+
+std::vector<int> descriptors_of(const LaunchPlan& plan) {
+    std::vector<int> descriptors;
+    for (const auto* steps : {&plan.setup, &plan.target})
+        for (const Step& step : *steps)
+            if (holds_descriptor(step))
+                descriptors.push_back(step.fd);
+    return descriptors;
+}
+
+}  // namespace
+
+Result<Fd> write_stage_plan(const LaunchPlan& plan, int root, int channel) {
+    Image image(sizeof(StagePlan));
+    StagePlan head = {};
+    head.setup = image.add(plan.setup);
+    head.target = image.add(plan.target);
+    head.setup_count = static_cast<uint32_t>(plan.setup.size());
+    head.target_count = static_cast<uint32_t>(plan.target.size());
+    head.root = root;
+    head.channel = channel;
+    head.size = image.bytes().size();
+    image.set_head(head);
+    return sealed_file("sigil-plan", image.bytes(), false);
+}
+
+Result<StagedChild> StagedChild::open() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return tl::unexpected(Error::from_errno(errno, "socketpair"));
+    StagedChild child;
+    child.parent_end_ = Fd(ends[0]);
+    child.child_end_ = Fd(ends[1]);
+    return child;
+}
+
+Result<Process> StagedChild::start(const Request& request) {
+    const Fd stage = TRY(open_stage_image());
+    const Fd plan = TRY(write_stage_plan(request.plan, request.root, channel()));
+    std::vector<int> kept = descriptors_of(request.plan);
+    for (const int fd : {request.root, channel(), plan.get()})
+        if (fd >= 0)
+            kept.push_back(fd);
+    const std::string number = std::to_string(plan.get());
+    const char* const argv[] = {"sigil-stage", number.c_str(), nullptr};
+    const char* const envp[] = {nullptr};
+    Jump to = {stage.get(), plan.get(), &kept, argv, envp, 0};
+
+    int pidfd = -1;
+    const auto stack = std::make_unique<char[]>(kStackSize);
+    clone_args arguments = {};
+    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | request.clone_flags;
+    arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+    arguments.exit_signal = SIGCHLD;
+    arguments.stack = reinterpret_cast<uint64_t>(stack.get());
+    arguments.stack_size = kStackSize;
+    if (request.cgroup >= 0) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = static_cast<uint64_t>(request.cgroup);
+    }
+    const long pid = clone_onto_stack(&arguments, jump, &to);
+    if (pid < 0)
+        return tl::unexpected(Error::from_errno(static_cast<int>(-pid), "clone3"));
+    Process process{static_cast<pid_t>(pid), Fd(pidfd)};
+    child_end_.reset();
+    if (to.error != 0) {
+        // It has exited, or is about to: nobody else will wait for it.
+        (void)::waitid(P_PIDFD, static_cast<id_t>(pidfd), nullptr, WEXITED);
+        return tl::unexpected(
+            Error::from_errno(static_cast<int>(-to.error), "execveat").in("execute the stage"));
+    }
+    return process;
+}
+
+Result<std::optional<StagedChild::Word>> StagedChild::next(int connection) {
+    Word word = {};
+    iovec bytes = {.iov_base = &word.message, .iov_len = sizeof word.message};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr header = {};
+    header.msg_iov = &bytes;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    ssize_t count;
+    do
+        count = ::recvmsg(connection, &header, MSG_CMSG_CLOEXEC);
+    while (count < 0 && errno == EINTR);
+    // What it left unread when it went makes the kernel reset the connection (unix(7)).
+    if (count == 0 || (count < 0 && errno == ECONNRESET))
+        return std::nullopt;
+    if (count < 0)
+        return tl::unexpected(Error::from_errno(errno, "recvmsg"));
+    if (const cmsghdr* rights = CMSG_FIRSTHDR(&header);
+        rights && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS) {
+        int fd = -1;
+        ::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+        word.passed = Fd(fd);
+    }
+    if (static_cast<size_t>(count) != sizeof word.message)
+        return failure("the stage sent {} bytes", count);
+    word.meeting = static_cast<Meeting>(word.message.meeting);
+    return word;
+}
+
+Result<void> StagedChild::go_on() {
+    if (::send(parent_end_.get(), "", 1, MSG_NOSIGNAL) != 1)
+        return tl::unexpected(Error::from_errno(errno, "send"));
+    return {};
+}
+
+}  // namespace sigil::isolation

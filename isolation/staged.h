@@ -1,0 +1,54 @@
+// The parent half of a launch that goes through the stage (stage/stage.cc): the child is cloned
+// sharing memory, executes the stage at once, and the parent goes on. What is said meanwhile:
+// meeting.h.
+#pragma once
+
+#include <optional>
+
+#include "core/error.h"
+#include "core/fd.h"
+#include "core/process.h"
+#include "isolation/bootstrap.h"
+#include "isolation/launch_plan.h"
+#include "isolation/meeting.h"
+
+namespace sigil::isolation {
+
+// A plan as the stage reads it: StagePlan, steps, strings; pointers as from kPlanAddress.
+Result<Fd> write_stage_plan(const LaunchPlan& plan, int root, int channel);
+
+class StagedChild {
+  public:
+    // Makes the channel; the planner may name its child's end.
+    static Result<StagedChild> open();
+    // The child's end: its number in the child is the same.
+    [[nodiscard]] int channel() const { return child_end_.get(); }
+
+    struct Request {
+        const LaunchPlan& plan;
+        int root = -1;             // the root's tree
+        uint64_t clone_flags = 0;  // CLONE_NEW*
+        int cgroup = -1;           // its directory; none: the parent's
+    };
+    // Returns when the stage runs.
+    Result<Process> start(const Request& request);
+
+    struct Word {
+        Meeting meeting;
+        StageMessage message;
+        Fd passed;
+    };
+    // Blocks until the child says something. Nothing: the end of the channel, so the command's
+    // execve has succeeded, or the child has died without a word.
+    Result<std::optional<Word>> next() { return next(parent_end_.get()); }
+    Result<void> go_on();
+
+    // The same of who starts a created container.
+    static Result<std::optional<Word>> next(int connection);
+
+  private:
+    Fd parent_end_;
+    Fd child_end_;
+};
+
+}  // namespace sigil::isolation
