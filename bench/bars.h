@@ -24,6 +24,11 @@ inline constexpr double kCallsToFloor = 1.5;
 inline constexpr double kSupervisorKilobytes = 600;
 inline constexpr double kInitKilobytes = 32;
 
+// As an OCI runtime.
+inline constexpr double kOciToCrun = 0.4;
+inline constexpr double kOciToRunc = 0.12;
+inline constexpr double kExecToCrun = 0.4;
+
 // Many containers of one process.
 inline constexpr double kRateToFloor = 1.3;  // at least, as the next two
 inline constexpr double kRateToCrun = 8;

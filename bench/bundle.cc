@@ -111,7 +111,15 @@ void write_mounts(Writer& json) {
     json.EndArray();
 }
 
-void write_linux(Writer& json, bool own_network) {
+void write_seccomp(Writer& json, const std::string& file) {
+    const std::string profile = read_file(file);
+    if (profile.empty())
+        fail("{} cannot be read, or is empty", file);
+    json.Key("seccomp");
+    json.RawValue(profile.data(), profile.size(), rapidjson::kObjectType);
+}
+
+void write_linux(Writer& json, bool own_network, const std::string& seccomp) {
     json.Key("linux");
     json.StartObject();
     json.Key("namespaces");
@@ -126,13 +134,15 @@ void write_linux(Writer& json, bool own_network) {
     json.EndArray();
     write_words(json, "maskedPaths", kMasked);
     write_words(json, "readonlyPaths", kReadOnly);
+    if (!seccomp.empty())
+        write_seccomp(json, seccomp);
     json.EndObject();
 }
 
 }  // namespace
 
 void write_bundle(const std::string& directory, const std::string& rootfs, const Command& guest,
-                  bool own_network) {
+                  bool own_network, const std::string& seccomp) {
     rapidjson::StringBuffer buffer;
     Writer json(buffer);
     json.StartObject();
@@ -146,7 +156,7 @@ void write_bundle(const std::string& directory, const std::string& rootfs, const
     json.EndObject();
     write_text(json, "hostname", "sigil");
     write_mounts(json);
-    write_linux(json, own_network);
+    write_linux(json, own_network, seccomp);
     json.EndObject();
 
     std::filesystem::create_directories(directory);

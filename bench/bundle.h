@@ -9,7 +9,8 @@
 namespace sigil::bench {
 
 // Makes the directory and its config.json for the given guest, a program and its arguments.
+// `seccomp`: a file with config.json's linux.seccomp; empty: no filter.
 void write_bundle(const std::string& directory, const std::string& rootfs, const Command& guest,
-                  bool own_network);
+                  bool own_network, const std::string& seccomp = {});
 
 }  // namespace sigil::bench

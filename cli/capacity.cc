@@ -18,7 +18,7 @@ constexpr uint64_t kOwnFiles = 64;
 constexpr uint64_t kProcesses = 3;
 constexpr uint64_t kOwnProcesses = 200;
 // What the kernel holds for a container with a network namespace of its own, measured.
-constexpr uint64_t kKernelMemory = 330 * 1024;
+constexpr uint64_t kKernelMemory = 330UL * 1024;
 
 uint64_t number_in(const char* path) {
     auto text = sys::read_file(AT_FDCWD, path);
@@ -56,6 +56,28 @@ unsigned default_launchers() {
     return 4 * std::max(1U, std::thread::hardware_concurrency());
 }
 
+std::vector<Bound> Capacity::bounds(const RunRequest& request) {
+    rlimit files = {};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    rlimit processes = {};
+    ::getrlimit(RLIMIT_NPROC, &processes);
+    // Root's processes are not counted against it (setrlimit(2)).
+    const uint64_t own_limit = ::geteuid() == 0 ? UINT64_MAX : processes.rlim_cur;
+    const uint64_t pids = std::min({number_in("/proc/sys/kernel/pid_max"),
+                                    number_in("/proc/sys/kernel/threads-max"), own_limit});
+    const uint64_t memory = available_memory();
+    std::vector<Bound> bounds;
+    auto add = [&bounds](const char* name, std::string value, uint64_t containers) {
+        bounds.push_back({name, std::move(value), std::max<uint64_t>(containers, 1)});
+    };
+    add("open files", fmt::format("{:L}", files.rlim_max),
+        (std::max(files.rlim_max, kOwnFiles) - kOwnFiles) / files_of_each(request));
+    add("processes", fmt::format("{:L}", pids),
+        (std::max(pids, kOwnProcesses) - kOwnProcesses) / kProcesses);
+    add("available memory", format_size(memory), memory / kKernelMemory);
+    return bounds;
+}
+
 Capacity Capacity::of_this_machine(const RunRequest& request) {
     Capacity capacity;
     rlimit files = {};
@@ -64,26 +86,10 @@ Capacity Capacity::of_this_machine(const RunRequest& request) {
     capacity.hard_files = files.rlim_max;
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
-
-    rlimit processes = {};
-    ::getrlimit(RLIMIT_NPROC, &processes);
-    // Root's processes are not counted against it (setrlimit(2)).
-    const uint64_t own_limit = ::geteuid() == 0 ? UINT64_MAX : processes.rlim_cur;
-    const uint64_t pids = std::min({number_in("/proc/sys/kernel/pid_max"),
-                                    number_in("/proc/sys/kernel/threads-max"), own_limit});
-    const uint64_t memory = available_memory();
-    auto consider = [&capacity](uint64_t containers, std::string because) {
-        if (containers < capacity.containers) {
-            capacity.containers = std::max<uint64_t>(containers, 1);
-            capacity.because = std::move(because);
-        }
-    };
-    capacity.containers = UINT64_MAX;
-    consider((std::max(files.rlim_max, kOwnFiles) - kOwnFiles) / files_of_each(request),
-             fmt::format("open files: {:L}", files.rlim_max));
-    consider((std::max(pids, kOwnProcesses) - kOwnProcesses) / kProcesses,
-             fmt::format("processes: {:L}", pids));
-    consider(memory / kKernelMemory, "available memory: " + format_size(memory));
+    const std::vector<Bound> all = bounds(request);
+    const auto least = std::ranges::min_element(all, {}, &Bound::containers);
+    capacity.containers = least->containers;
+    capacity.because = fmt::format("{}: {}", least->name, least->value);
     return capacity;
 }
 
@@ -96,7 +102,7 @@ void Capacity::keep_soft_limit(Spec& spec) const {
         if (limit.resource == RLIMIT_NOFILE)
             return;
     if (soft_files != hard_files)
-        spec.rlimits.push_back({RLIMIT_NOFILE, soft_files, hard_files, "nofile"});
+        spec.rlimits.push_back({RLIMIT_NOFILE, soft_files, hard_files, "--ulimit nofile"});
 }
 
 }  // namespace sigil::cli

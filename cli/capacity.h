@@ -4,10 +4,18 @@
 #include <stdint.h>
 
 #include <string>
+#include <vector>
 
 #include "cli/run_options.h"
 
 namespace sigil::cli {
+
+// What bounds the number of containers.
+struct Bound {
+    std::string name;         // "open files"
+    std::string value;        // "20,000"
+    uint64_t containers = 0;  // that it lets live at a time, at least 1
+};
 
 struct Capacity {
     uint64_t containers = 0;
@@ -18,6 +26,8 @@ struct Capacity {
     // Raises sigil's own limit of open files to the hard one first.
     static Capacity of_this_machine(const RunRequest& request);
     [[nodiscard]] std::string describe() const;
+    // What it is the least of; changes nothing.
+    static std::vector<Bound> bounds(const RunRequest& request);
     // Containers get the limit of open files that sigil was started with.
     void keep_soft_limit(Spec& spec) const;
 };

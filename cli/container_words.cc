@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <unordered_set>
 
 #include "core/fd.h"
 #include "core/parse.h"
@@ -62,26 +61,6 @@ Result<void> read_env_file(Spec& spec, Text path) {
         TRY(add_variable(spec, entry), "{}:{}", printable(path), number);
     }
     return {};
-}
-
-void keep_last_values(std::vector<std::string>& env) {
-    if (env.size() < 2)
-        return;
-    std::unordered_set<Text> seen;
-    std::vector<bool> is_overruled(env.size());
-    for (size_t index = env.size(); index-- > 0;) {
-        const Text entry = env[index];
-        is_overruled[index] = !seen.insert(entry.substr(0, entry.find('='))).second;
-    }
-    size_t kept = 0;
-    for (size_t index = 0; index < env.size(); ++index) {
-        if (is_overruled[index])
-            continue;
-        if (kept != index)
-            env[kept] = std::move(env[index]);
-        ++kept;
-    }
-    env.resize(kept);
 }
 
 Result<void> pass_descriptor(Spec& spec, Text text) {

@@ -21,8 +21,6 @@ std::vector<std::string> split(std::string_view text, char separator);
 Result<void> add_variable(Spec& spec, std::string_view entry);
 // Lines as of --env; blank ones and those that start with "#" are passed over.
 Result<void> read_env_file(Spec& spec, std::string_view path);
-// Of several values of a variable the last wins, where it stands.
-void keep_last_values(std::vector<std::string>& env);
 Result<void> pass_descriptor(Spec& spec, std::string_view text);
 Result<void> set_network(Spec& spec, std::string_view text);
 Result<void> set_workdir(Spec& spec, std::string_view text);

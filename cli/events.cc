@@ -2,16 +2,14 @@
 
 #include <time.h>
 
-#include "core/json_writer.h"
 #include "cli/report.h"
+#include "core/json_writer.h"
 #include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
 
 namespace sigil::cli {
 namespace {
-
-constexpr size_t kMostPending = 1U << 16;
 
 std::string wall_time() {
     timespec now;
@@ -25,103 +23,85 @@ std::string wall_time() {
 
 }  // namespace
 
-// One event: what all have in common, then what its maker adds, then into the stream.
-struct EventStream::Line {
-    Line(EventStream& into, std::string_view event, std::string_view name)
-        : stream(into), json(buffer) {
-        json.StartObject();
-        add(json, "seq", static_cast<int64_t>(++stream.sequence_));
-        add(json, "mono_us", sys::monotonic_now().count() / 1000);
-        add(json, "time", wall_time());
-        add(json, "event", event);
-        if (!name.empty())
-            add(json, "id", name);
-    }
-    ~Line() {
-        json.EndObject();
-        stream.pending_.append(buffer.GetString(), buffer.GetSize()).append("\n");
-        if (stream.pending_.size() > kMostPending)
-            stream.flush();
-    }
-    Line(const Line&) = delete;
-    Line& operator=(const Line&) = delete;
+template <typename Fill>
+size_t EventStream::write(loop::Token owner, std::string_view event, std::string_view name,
+                          Fill fill) {
+    if (!lines_->is_open())
+        return 0;
+    buffer_.Clear();
+    JsonWriter json(buffer_);
+    json.StartObject();
+    add(json, "seq", static_cast<int64_t>(++sequence_));
+    add(json, "mono_us", sys::monotonic_now().count() / 1000);
+    add(json, "time", wall_time());
+    add(json, "event", event);
+    if (!name.empty())
+        add(json, "id", name);
+    fill(json);
+    json.EndObject();
+    buffer_.Put('\n');
+    return lines_->add(owner, {buffer_.GetString(), buffer_.GetSize()});
+}
 
-    EventStream& stream;
-    rapidjson::StringBuffer buffer;
-    JsonWriter json;
-};
-
-Result<std::unique_ptr<EventStream>> EventStream::open(std::string_view target) {
-    Fd file = TRY(open_for_writing(target, true));
-    return std::unique_ptr<EventStream>(new EventStream(std::move(file)));
+Result<std::unique_ptr<EventStream>> EventStream::open(std::string_view target,
+                                                       loop::Reactor& reactor) {
+    auto lines = TRY(LineStream::open(target, reactor, loop::Source::events));
+    return std::unique_ptr<EventStream>(new EventStream(std::move(lines)));
 }
 
 void EventStream::tell(std::string_view event, std::string_view name) {
-    const Line line(*this, event, name);
+    write({}, event, name, [](JsonWriter&) {});
 }
 
 void EventStream::started(std::string_view name, const loop::Outcome& so_far) {
-    Line line(*this, "started", name);
-    add(line.json, "pid", int64_t{so_far.pid});
+    write({}, "started", name, [&](JsonWriter& json) { add(json, "pid", int64_t{so_far.pid}); });
 }
 
 void EventStream::out_of_memory(std::string_view name, const loop::Outcome& so_far) {
-    Line line(*this, "oom", name);
-    add(line.json, "message", describe_out_of_memory(so_far));
-    add_memory(line.json, so_far);
+    write({}, "oom", name, [&](JsonWriter& json) {
+        add(json, "message", describe_out_of_memory(so_far));
+        add_memory(json, so_far);
+    });
 }
 
 void EventStream::restarting(std::string_view name, loop::Time delay, uint64_t attempt) {
-    Line line(*this, "restarting", name);
-    add(line.json, "attempt", static_cast<int64_t>(attempt));
-    add(line.json, "delay_us", delay.count() / 1000);
+    write({}, "restarting", name, [&](JsonWriter& json) {
+        add(json, "attempt", static_cast<int64_t>(attempt));
+        add(json, "delay_us", delay.count() / 1000);
+    });
 }
 
 void EventStream::exited(std::string_view name, const loop::Outcome& outcome) {
-    Line line(*this, "exited", name);
-    add_report(line.json, outcome);
+    write({}, "exited", name, [&](JsonWriter& json) { add_report(json, outcome); });
 }
 
 void EventStream::error(std::string_view name, const Error& error) {
-    Line line(*this, "error", name);
-    add(line.json, "error", printable(error.message()));
-    add(line.json, "exit_code", int64_t{error.exit_code()});
+    rejected(name, 0, error);
 }
 
 void EventStream::rejected(std::string_view name, uint64_t number, const Error& error) {
-    Line line(*this, "error", name);
-    if (number > 0)
-        add(line.json, "line", static_cast<int64_t>(number));
-    add(line.json, "error", printable(error.message()));
-    add(line.json, "exit_code", int64_t{error.exit_code()});
+    write({}, "error", name, [&](JsonWriter& json) {
+        if (number > 0)
+            add(json, "line", static_cast<int64_t>(number));
+        add(json, "error", printable(error.message()));
+        add(json, "exit_code", int64_t{error.exit_code()});
+    });
 }
 
-void EventStream::output(std::string_view name, std::string_view stream, std::string_view text) {
-    Line line(*this, "output", name);
-    add(line.json, "stream", stream);
-    // A container writes any bytes; JSON holds UTF-8.
-    add(line.json, "text", printable(text));
+size_t EventStream::output(loop::Token owner, std::string_view name, std::string_view stream,
+                           std::string_view text) {
+    return write(owner, "output", name, [&](JsonWriter& json) {
+        add(json, "stream", stream);
+        // A container writes any bytes; JSON holds UTF-8.
+        add(json, "text", printable(text));
+    });
 }
 
-void EventStream::summary(const loop::Summary& summary, loop::Time elapsed) {
-    Line line(*this, "summary", {});
-    add_summary(line.json, summary, elapsed);
-}
-
-void EventStream::turn_ended() {
-    if (!pending_.empty())
-        flush();
-}
-
-void EventStream::flush() {
-    if (written_)
-        written_ = sys::write_all(file_.get(), pending_);
-    pending_.clear();
-}
-
-Result<void> EventStream::close() {
-    flush();
-    return std::move(written_);
+void EventStream::summary(const loop::Summary& summary, loop::Time elapsed, const char* ring) {
+    write({}, "summary", {}, [&](JsonWriter& json) {
+        add_summary(json, summary, elapsed);
+        add(json, "ring", ring);
+    });
 }
 
 }  // namespace sigil::cli

@@ -10,17 +10,19 @@
 #include <string>
 #include <string_view>
 
+#include "cli/line_stream.h"
 #include "core/error.h"
-#include "core/fd.h"
+#include "core/json_writer.h"
 #include "loop/fleet.h"
 #include "loop/reactor.h"
 
 namespace sigil::cli {
 
-class EventStream final : public loop::TurnEnd {
+class EventStream {
   public:
     // "FILE", "fd:N", or "-" for stdout. An existing file is emptied.
-    static Result<std::unique_ptr<EventStream>> open(std::string_view target);
+    static Result<std::unique_ptr<EventStream>> open(std::string_view target,
+                                                     loop::Reactor& reactor);
 
     // What happened to the container of that name; for some events, with more.
     void tell(std::string_view event, std::string_view name);
@@ -31,23 +33,23 @@ class EventStream final : public loop::TurnEnd {
     void exited(std::string_view name, const loop::Outcome& outcome);
     void error(std::string_view name, const Error& error);
     void rejected(std::string_view name, uint64_t line, const Error& error);
-    void output(std::string_view name, std::string_view stream, std::string_view text);
-    void summary(const loop::Summary& summary, loop::Time elapsed);
+    // Returns how many bytes are queued, of that owner.
+    size_t output(loop::Token owner, std::string_view name, std::string_view stream,
+                  std::string_view text);
+    // `ring`: what the run waited by.
+    void summary(const loop::Summary& summary, loop::Time elapsed, const char* ring);
 
-    // Writes what was told in this turn.
-    void turn_ended() override;
-    // Writes what is left. An error is the first that a write had: the stream ended there.
-    Result<void> close();
+    [[nodiscard]] LineStream& lines() { return *lines_; }
 
   private:
-    struct Line;
-    explicit EventStream(Fd file) : file_(std::move(file)) {}
-    void flush();
+    explicit EventStream(std::unique_ptr<LineStream> lines) : lines_(std::move(lines)) {}
+    // One event: what all have in common, then what `fill` adds.
+    template <typename Fill>
+    size_t write(loop::Token owner, std::string_view event, std::string_view name, Fill fill);
 
-    Fd file_;
+    std::unique_ptr<LineStream> lines_;
     uint64_t sequence_ = 0;
-    std::string pending_;
-    Result<void> written_;
+    rapidjson::StringBuffer buffer_;
 };
 
 }  // namespace sigil::cli

@@ -1,5 +1,8 @@
 #include "cli/fleet_words.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "core/parse.h"
@@ -18,6 +21,27 @@ Result<void> check_one(const RunRequest& request) {
                                             : nullptr;
     if (wrong)
         return failure("{}: it is for many containers: give --count or --from", wrong);
+    return {};
+}
+
+// The terminal is all of the command's streams.
+Result<void> check_tty(const RunRequest& request) {
+    if (!request.tty)
+        return request.detach_keys ? failure("--detach-keys: it needs --tty") : Result<void>();
+    const Job& job = request.job;
+    const bool is_elsewhere =
+        request.output != Output::automatic && request.output != Output::inherit;
+    const char* other = request.count                           ? "--count"
+                        : request.from                          ? "--from"
+                        : !job.stdin_path.empty()               ? "--stdin"
+                        : !job.stdout_path.empty()              ? "--stdout"
+                        : !job.stderr_path.empty()              ? "--stderr"
+                        : request.log_dir                       ? "--log-dir"
+                        : is_elsewhere                          ? "--output"
+                        : job.restart.when != RestartPolicy::no ? "--restart"
+                                                                : nullptr;
+    if (other)
+        return failure("--tty: not with {}: it is one container's, and all of its streams", other);
     return {};
 }
 
@@ -105,9 +129,39 @@ Result<LogPolicy> parse_log_policy(std::string_view text) {
     return text == "block" ? LogPolicy::block : LogPolicy::drop;
 }
 
+Result<loop::RingChoice> parse_ring(std::string_view text) {
+    if (text == "auto")
+        return loop::RingChoice::automatic;
+    if (text == "uring")
+        return loop::RingChoice::uring;
+    if (text == "epoll")
+        return loop::RingChoice::epoll;
+    return failure("'{}' is none of auto, uring, epoll", printable(text));
+}
+
+Result<Notify> parse_notify(std::string_view text) {
+    if (text == "sigil")
+        return Notify::sigil;
+    if (text == "container")
+        return Notify::container;
+    if (text == "ignore")
+        return Notify::ignore;
+    return failure("'{}' is none of sigil, container, ignore", printable(text));
+}
+
+Result<int> parse_notification_fd(std::string_view text) {
+    const auto fd = static_cast<int>(TRY(parse_number(text, INT32_MAX)));
+    if (fd <= STDERR_FILENO)
+        return failure("0, 1 and 2 are the command's");
+    if (::fcntl(fd, F_GETFD) < 0)
+        return failure("descriptor {} is not open", fd);
+    return fd;
+}
+
 Result<void> check_run(const RunRequest& request) {
     if (!request.job.after.empty() && !request.from)
         return failure("--after: it names a container of --from, which is not given");
+    TRY(check_tty(request));
     if (request.is_many())
         TRY(check_many(request));
     else

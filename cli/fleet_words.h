@@ -21,6 +21,10 @@ Result<void> add_after(Job& job, std::string_view name);
 Result<std::string> parse_path(std::string_view text);
 Result<Output> parse_output(std::string_view text);
 Result<LogPolicy> parse_log_policy(std::string_view text);
+Result<loop::RingChoice> parse_ring(std::string_view text);
+Result<Notify> parse_notify(std::string_view text);
+// An open descriptor above 2.
+Result<int> parse_notification_fd(std::string_view text);
 
 // Options that make no sense together, or without each other.
 Result<void> check_run(const RunRequest& request);

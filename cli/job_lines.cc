@@ -10,10 +10,12 @@
 #include <unordered_map>
 
 #include <rapidjson/document.h>
-#include <rapidjson/error/en.h>
 
 #include "cli/container_words.h"
 #include "cli/line_reader.h"
+#include "cli/seccomp_words.h"
+#include "core/environment.h"
+#include "core/json_reader.h"
 #include "core/parse.h"
 #include "core/try.h"
 
@@ -245,6 +247,7 @@ class JobFiller {
   public:
     explicit JobFiller(const RunRequest& defaults) : defaults_(defaults) {
         request_.job = defaults.job;
+        request_.seccomp = defaults.seccomp;
         request_.job.spec.name.clear();
     }
 
@@ -405,6 +408,9 @@ Result<void> JobFiller::finish() {
     Job& job = request_.job;
     Spec& spec = job.spec;
     keep_last_values(spec.env);
+    if (request_.seccomp != defaults_.seccomp ||
+        spec.capabilities != defaults_.job.spec.capabilities)  // else it is the default's
+        TRY(set_seccomp(spec, request_.seccomp), "seccomp");
     if (spec.hostname.empty())
         spec.hostname = spec.name;
     // A default that all come after one of them is not meant for that one.
@@ -419,14 +425,6 @@ Result<void> JobFiller::finish() {
     if (spec.args[0].empty())
         return failure("args[0]: the command is empty");
     return check_job(job, "");
-}
-
-tl::unexpected<Error> syntax_error(const rapidjson::ParseResult& parsed) {
-    std::string text = rapidjson::GetParseError_En(parsed.Code());
-    if (text.ends_with('.'))
-        text.pop_back();
-    text[0] = static_cast<char>(text[0] | 0x20);
-    return failure("column {}: {}", parsed.Offset() + 1, text);
 }
 
 }  // namespace
@@ -450,7 +448,8 @@ Result<Job> parse_job_line(Text line, const RunRequest& defaults) {
     rapidjson::Document document(&allocator);
     document.Parse<kFlags>(line.data(), line.size());
     if (document.HasParseError())
-        return syntax_error(document);
+        return failure("column {}: {}", document.GetErrorOffset() + 1,
+                       describe(document.GetParseError()));
     if (!document.IsObject())
         return failure("not a JSON object");
     return JobFiller(defaults).fill(document);

@@ -9,8 +9,10 @@
 #include <string_view>
 
 #include "cli/command.h"
+#include "cli/globals.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "core/own_program.h"
 #include "core/parse.h"
 #include "core/sys.h"
 
@@ -36,16 +38,23 @@ Result<void> fill_standard_descriptors() {
 }
 
 Result<int> dispatch(Arguments arguments) {
+    const bool is_ours = TRY(check_own_program());  // before anything of the arguments is heeded
     if (arguments.empty()) {
         TRY(find_command("help")->run({}));
         return kExitRuntimeFailure;
     }
     std::string_view word = arguments[0];
-    Arguments rest = arguments.subspan(1);
     if (word == "--help" || word == "-h")
         word = "help";
-    if (word == "--version" || word == "-V")
+    else if (word == "--version" || word == "-V" || word == "-v")
         word = "version";
+    else
+        TRY(read_globals(arguments));
+    if (arguments.empty())
+        return failure("the command is missing; see 'sigil --help'");
+    if (word != "help" && word != "version")
+        word = arguments[0];
+    Arguments rest = arguments.subspan(1);
     const Command* command = find_command(word);
     if (!command) {
         std::vector<const char*> names;
@@ -60,6 +69,8 @@ Result<int> dispatch(Arguments arguments) {
         print(command->help());
         return 0;
     }
+    if (!is_ours && !command->only_prints)
+        return failure("/proc is not mounted, or is not of this pid namespace");
     TRY(fill_standard_descriptors());
     return command->run(rest);
 }
@@ -73,6 +84,7 @@ int main(int count, char** words) {
         std::span(const_cast<const char* const*>(words), static_cast<size_t>(count)).subspan(1));
     if (code)
         return *code;
+    cli::log(cli::Level::error, code.error().message());
     cli::print_error({}, code.error());
     return code.error().exit_code();
 }

@@ -1,7 +1,9 @@
 #include "cli/report.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +23,29 @@ void add_limit(JsonWriter& json, const char* key, std::optional<uint64_t> value)
         json.Uint64(*value);
     else
         json.Null();
+}
+
+// Whether stderr is what systemd has connected to the journal: $JOURNAL_STREAM names its device and
+// inode (systemd.exec(5)), and is inherited by those whose stderr is another.
+bool is_journal() {
+    const char* stream = ::getenv("JOURNAL_STREAM");
+    struct stat file;
+    return stream && ::fstat(STDERR_FILENO, &file) == 0 &&
+           fmt::format("{}:{}", file.st_dev, file.st_ino) == stream;
+}
+
+const char* priority_of(Level level) {
+    switch (level) {
+        case Level::error:
+            return "<3>";
+        case Level::warning:
+            return "<4>";
+        case Level::info:
+            return "<6>";
+        case Level::debug:
+            return "<7>";
+    }
+    return "";
 }
 
 int64_t microseconds(const timeval& time) {
@@ -75,12 +100,18 @@ void add_memory(JsonWriter& json, const loop::Outcome& outcome) {
     json.EndObject();
 }
 
-void print_message(std::string_view name, std::string_view message) {
+std::string describe_message(std::string_view name, std::string_view message, Level level) {
+    if (globals().log_format == LogFormat::json && globals().log.empty())
+        return message_json(level, name, message);
     // A path in it may hold what a terminal would act on.
     const std::string text = printable(message);
-    const std::string line = name.empty() ? fmt::format("sigil: {}\n", text)
-                                          : fmt::format("sigil: {}: {}\n", name, text);
-    (void)sys::write_all(STDERR_FILENO, line);
+    const char* priority = is_journal() ? priority_of(level) : "";
+    return name.empty() ? fmt::format("{}sigil: {}", priority, text)
+                        : fmt::format("{}sigil: {}: {}", priority, name, text);
+}
+
+void print_message(std::string_view name, std::string_view message, Level level) {
+    (void)sys::write_all(STDERR_FILENO, describe_message(name, message, level) + "\n");
 }
 
 void print_error(std::string_view name, const Error& error) {
@@ -150,6 +181,11 @@ void add_summary(JsonWriter& json, const loop::Summary& summary, loop::Time elap
     count("out_of_memory", summary.out_of_memory);
     add(json, "exit_code", int64_t{summary.exit_code});
     add(json, "elapsed_us", elapsed.count() / 1000);
+}
+
+bool takes_more(int fd) {
+    pollfd watched = {.fd = fd, .events = POLLOUT, .revents = 0};
+    return ::poll(&watched, 1, 0) > 0;
 }
 
 // "-", "fd:N" or a path.

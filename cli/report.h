@@ -4,17 +4,21 @@
 #include <string>
 #include <string_view>
 
-#include "core/json_writer.h"
+#include "cli/globals.h"
 #include "core/error.h"
 #include "core/fd.h"
+#include "core/json_writer.h"
 #include "core/spec.h"
 #include "loop/fleet.h"
 #include "loop/supervisor.h"
 
 namespace sigil::cli {
 
-// "sigil: web: message"; without a name, "sigil: message".
-void print_message(std::string_view name, std::string_view message);
+// "sigil: web: message"; without a name, "sigil: message". After "<3>" and the like where stderr is
+// the journal (sd-daemon(3)); as JSON where --log-format says so and it isn't that of a --log file.
+std::string describe_message(std::string_view name, std::string_view message,
+                             Level level = Level::error);
+void print_message(std::string_view name, std::string_view message, Level level = Level::error);
 void print_error(std::string_view name, const Error& error);
 
 // "out of memory: ...": which limit fired, how many processes died, the peak.
@@ -38,6 +42,9 @@ class ReportFile {
 void add_report(JsonWriter& json, const loop::Outcome& outcome);
 void add_memory(JsonWriter& json, const loop::Outcome& outcome);
 void add_summary(JsonWriter& json, const loop::Summary& summary, loop::Time elapsed);
+
+// Whether a short write would not wait.
+bool takes_more(int fd);
 
 // What --report and --events write to: "FILE", "fd:N", or "-" for stdout.
 Result<Fd> open_for_writing(std::string_view target, bool empties);

@@ -6,6 +6,7 @@
 //
 //     many:  options ─ signals blocked ─ context ─ launcher threads ─ ring ─ jobs, as places become
 //            free ─▶ launchers ─▶ the same ring for all of them ─▶ events, reports, summary
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 #include "cli/command.h"
 #include "cli/events.h"
 #include "cli/job_source.h"
+#include "cli/manager.h"
+#include "cli/oci/run_bundle.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/run_options.h"
@@ -21,27 +24,34 @@
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/launch.h"
+#include "isolation/launch_plan.h"
 #include "isolation/sweep.h"
 #include "loop/fleet.h"
 #include "loop/launcher.h"
 #include "loop/launcher_pool.h"
+#include "loop/open_ring.h"
 #include "loop/output.h"
 #include "loop/reactor.h"
 #include "loop/settling.h"
 #include "loop/signals.h"
 #include "loop/supervisor.h"
-#include "loop/uring.h"
 
 namespace sigil::cli {
 namespace {
 
-// A container that lives this long is one to wait for.
+// A container that lives this long is one to wait for; many that are left alone so long are quiet.
 constexpr auto kSettled = std::chrono::milliseconds(200);
 constexpr unsigned kRingEntriesForOne = 16;  // it has at most six operations in flight
 constexpr unsigned kRingEntriesForMany = 1024;
+// Bytes of events that nobody has read, beyond which nothing more is started.
+constexpr size_t kMostEvents = size_t{1} << 20;
 
 // Everything that one `sigil run` holds. Lives until the process ends.
-class Session final : public loop::FleetObserver, public loop::OutputObserver {
+class Session final : public loop::FleetObserver,
+                      public loop::OutputObserver,
+                      public OwnTerminal::Owner,
+                      public loop::NotifyRelay::Client,
+                      public loop::TurnEnd {
   public:
     static Result<std::unique_ptr<Session>> open(RunRequest request, loop::Time requested);
 
@@ -49,43 +59,67 @@ class Session final : public loop::FleetObserver, public loop::OutputObserver {
     Result<int> run();
 
     void created(const loop::Subject& subject) override;
+    void terminal_opened(const loop::Subject& subject, Fd master) override;
     void started(const loop::Subject& subject, const loop::Outcome& so_far) override;
     void out_of_memory(const loop::Subject& subject, const loop::Outcome& so_far) override;
     void stopping(const loop::Subject& subject) override;
-    void ended(const loop::Subject& subject, const loop::Outcome& outcome) override;
+    void ended(const loop::Subject& subject, loop::Outcome&& outcome) override;
     void restarting(const loop::Subject& subject, loop::Time delay, uint64_t attempt) override;
     void rejected(const std::string& name, uint64_t line, const Error& error) override;
     void warning(const loop::Subject& subject, const Error& error) override;
-    void finished() override;
+    void finished() override { try_end(); }
+    bool has_room() override;
+    void stopped_again() override;
+    void ready(const loop::Subject& subject) override;
+    void run_stopping() override;
+    [[nodiscard]] bool can_reload() const override { return lines_ && lines_->can_be_read_again(); }
+    void reload() override;
 
-    void line(const std::string& name, loop::Stream stream, std::string_view text) override;
+    void notified(uint64_t tag, const loop::Notification& notification) override;
+
+    size_t line(loop::Token id, const std::string& name, loop::Stream stream,
+                std::string_view text) override;
+    void read_out(loop::Token id) override;
     void dropped(const std::string& name, uint64_t bytes, uint64_t lines) override;
     void drained(loop::Token id, const std::string& name) override;
-    void warning(const Error& error) override { say({}, "warning: " + error.message()); }
+    void warning(const Error& error) override {
+        say({}, "warning: " + error.message(), Level::warning);
+    }
+    void turn_ended() override;
+
+    void detached() override;
+    void terminal_drained() override { try_end(); }
 
   private:
     Session() = default;
+    Result<void> open_terminal();
     Result<void> open_outputs();
     Result<void> open_launcher();
     Result<void> open_ring(unsigned entries);
     Result<void> start_one();
     Result<void> start_many();
+    Result<void> open_manager();
+    void tell_manager();
+    void try_end();
     [[nodiscard]] int finish();
-    void say(std::string_view name, std::string_view message);
+    void say(std::string_view name, std::string_view message, Level level = Level::error);
 
     RunRequest request_;
     loop::Time requested_{};
     Terminal terminal_;
+    std::unique_ptr<OwnTerminal> own_terminal_;
     std::optional<ReportFile> report_;
     std::unique_ptr<EventStream> events_;
     std::unique_ptr<JobStreams> streams_;
     std::unique_ptr<Progress> progress_;
+    std::unique_ptr<Manager> manager_;  // null: nobody is told
+    std::optional<loop::NotifyRelay> relay_;
     std::unique_ptr<loop::Signals> signals_;
     std::optional<RunRecord> record_;
     isolation::LaunchContext context_;
     std::optional<loop::InlineLauncher> inline_;
     std::unique_ptr<loop::LauncherPool> pool_;
-    std::unique_ptr<loop::UringRing> ring_;
+    std::unique_ptr<loop::Ring> ring_;
     loop::Reactor reactor_;
     loop::Settling settling_;
     std::unique_ptr<loop::JobSource> source_;
@@ -93,6 +127,9 @@ class Session final : public loop::FleetObserver, public loop::OutputObserver {
     std::optional<loop::Fleet> fleet_;
     std::optional<loop::Supervisor> supervisor_;
     bool has_failed_ = false;
+    bool is_held_ = false;  // starts wait until sigil's own output has room
+    bool is_summed_up_ = false;
+    bool has_given_up_ = false;  // on whoever reads sigil's output
 };
 
 Result<std::unique_ptr<Session>> Session::open(RunRequest request, loop::Time requested) {
@@ -101,15 +138,11 @@ Result<std::unique_ptr<Session>> Session::open(RunRequest request, loop::Time re
     session->requested_ = requested;
     RunRequest& asked = session->request_;
     Spec& spec = asked.job.spec;
-    if (asked.is_many()) {
+    if (asked.is_many())
         make_paths_absolute(spec);
-    } else {
-        session->terminal_ = Terminal::inspect();
-        spec.shares_terminal = session->terminal_.is_shared();
-        if (spec.shares_terminal)
-            if (const char* type = ::getenv("TERM"))
-                spec.env.insert(spec.env.begin(), fmt::format("TERM={}", type));
-    }
+    else
+        TRY(session->open_terminal());
+    TRY(session->open_manager());
     TRY(session->open_outputs());
     session->signals_ = TRY(loop::Signals::open(spec.shares_terminal));
     // Nobody of our user may look into or trace the launch (ptrace(2), prctl(2)).
@@ -118,39 +151,79 @@ Result<std::unique_ptr<Session>> Session::open(RunRequest request, loop::Time re
     return session;
 }
 
+Result<void> Session::open_terminal() {
+    Spec& spec = request_.job.spec;
+    const char* type = ::getenv("TERM");
+    if (request_.tty) {
+        constexpr const char* kDetachKeys = "\x10\x11";  // ctrl-p,ctrl-q
+        own_terminal_ = TRY(OwnTerminal::open(*this, request_.detach_keys.value_or(kDetachKeys)));
+        spec.terminal = own_terminal_->size();
+        if (!type || !*type)
+            type = "xterm";
+    } else {
+        terminal_ = Terminal::inspect();
+        spec.shares_terminal = terminal_.is_shared();
+    }
+    if (type && (spec.terminal || spec.shares_terminal))
+        spec.env.insert(spec.env.begin(), fmt::format("TERM={}", type));
+    return {};
+}
+
+Result<void> Session::open_manager() {
+    std::optional<Error> warning;
+    manager_ = TRY(Manager::open(request_, warning));
+    if (warning)
+        say({}, "warning: " + warning->message(), Level::warning);
+    if (request_.notify == Notify::container)
+        relay_.emplace(reactor_, *this);
+    if (!request_.is_many())
+        (void)TRY(pass_listen_fds(request_.job.spec));
+    return {};
+}
+
 Result<void> Session::open_outputs() {
     if (request_.report)
         report_ = TRY(ReportFile::open(*request_.report, request_.is_many()), "--report");
+    reactor_.attach(*this);  // before the events: it may add some
     if (request_.events)
-        events_ = TRY(EventStream::open(*request_.events), "--events");
-    if (events_)
-        reactor_.attach(*events_);
+        events_ = TRY(EventStream::open(*request_.events, reactor_), "--events");
     progress_ = Progress::open(request_, requested_);
     if (progress_)
         reactor_.attach(*progress_);
     streams_ = TRY(JobStreams::open(request_, reactor_, *this));
+    if (events_ && streams_ && streams_->output())
+        events_->lines().on_written = [this](loop::Token owner, size_t bytes) {
+            if (owner != loop::Token{})
+                streams_->output()->written(owner, bytes);
+        };
     return {};
 }
 
 Result<void> Session::open_launcher() {
     const bool is_many = request_.is_many();
     Spec& spec = request_.job.spec;
-    loop::FleetOptions options = {.fail_fast = request_.fail_fast, .requested = requested_};
+    loop::FleetOptions options = {.fail_fast = request_.fail_fast,
+                                  .is_endless = request_.from == "-",
+                                  .requested = requested_};
     if (is_many) {
         const Capacity capacity = Capacity::of_this_machine(request_);
         options.most_live = request_.jobs.value_or(capacity.containers);
         if (!request_.jobs && !request_.quiet)
-            print_message({}, capacity.describe());
+            print_message({}, capacity.describe(), Level::info);
         capacity.keep_soft_limit(spec);
     }
     record_.emplace(request_.root, spec.name);
     context_ = TRY(isolation::LaunchContext::open(is_many || spec.init,
                                                   is_many ? "sigil-" + spec.name : "", &*record_));
     context_.ignored_signals = signals_->ignored();
+    if (manager_)
+        context_.watchdog_usec = manager_->watchdog_usec();
     loop::Launcher* launcher = nullptr;
     if (is_many) {
         if (context_.cgroups)  // before the launchers leave our descriptors
             TRY(record_->hold());
+        if (!request_.from)  // else a line may ask for more than those before
+            context_.bounding = isolation::bounding_of(spec);
         const auto width = static_cast<unsigned>(request_.launchers.value_or(default_launchers()));
         pool_ = TRY(loop::LauncherPool::open(context_, width, request_.warm));
         launcher = pool_.get();
@@ -168,21 +241,25 @@ Result<void> Session::open_launcher() {
     fleet_.emplace(reactor_, *this, options);
     supervisor_.emplace(reactor_, *launcher, *fleet_);
     fleet_->use(*supervisor_, *source_, streams_.get());
+    if (relay_)
+        fleet_->use(*relay_);
     if (progress_)
         progress_->watch(*fleet_);
     return {};
 }
 
 Result<void> Session::open_ring(unsigned entries) {
-    ring_ = TRY(loop::UringRing::open(entries));
+    ring_ = TRY(loop::open_ring(request_.ring, entries));
     reactor_.use(*ring_);
-    signals_->attach(reactor_, *fleet_);
+    if (manager_)
+        manager_->attach(reactor_);
+    signals_->attach(reactor_, *fleet_, own_terminal_.get());
     return {};
 }
 
 // The launch comes first, unless it needs the ring: the command runs while that is set up.
 Result<void> Session::start_one() {
-    const bool needs_ring = streams_ && streams_->are_read();
+    const bool needs_ring = streams_ && streams_->output();
     if (needs_ring)
         TRY(open_ring(kRingEntriesForMany));
     fleet_->pump();
@@ -205,15 +282,20 @@ Result<void> Session::start_many() {
     pool_->attach(reactor_, *supervisor_);
     if (lines_)
         lines_->attach(reactor_, *fleet_);
+    settling_.attach_to_quiet(reactor_, kSettled);
     fleet_->pump();
     return {};
 }
 
 Result<int> Session::run() {
     TRY(request_.is_many() ? start_many() : start_one());
+    tell_manager();
+    try_end();                        // if nothing could be started
     isolation::sweep_some(*record_);  // what there is to start has been: nobody waits for this
     auto turned = reactor_.run();
     terminal_.take_back();
+    if (own_terminal_)
+        own_terminal_->restore();
     if (!turned)
         supervisor_->abandon();
     context_.cgroup_parents->remove_made();
@@ -226,13 +308,11 @@ Result<int> Session::run() {
 }
 
 int Session::finish() {
-    if (progress_)
+    if (progress_ && !has_given_up_)
         progress_->finish();
     if (events_) {
-        if (request_.is_many())
-            events_->summary(fleet_->summary(), sys::monotonic_now() - requested_);
-        if (auto written = events_->close(); !written) {
-            print_error({}, std::move(written).error().in("--events"));
+        if (auto written = events_->lines().close(); !written) {
+            say({}, std::move(written).error().in("--events").message());
             has_failed_ = true;
         }
     }
@@ -241,10 +321,23 @@ int Session::finish() {
 
 // ---- what happens -------------------------------------------------------------------------------
 
-void Session::say(std::string_view name, std::string_view message) {
+// Where containers write to stderr too, a message takes its turn among their lines: else it would
+// wait, and all with it, for a reader that is slow.
+void Session::say(std::string_view name, std::string_view message, Level level) {
+    if (has_given_up_ && !takes_more(STDERR_FILENO))
+        return;
+    const bool is_posted = ring_ && streams_ && !progress_ && !has_given_up_ && !is_summed_up_;
+    if (loop::Output* output = is_posted ? streams_->output() : nullptr) {
+        output->post(loop::Stream::err, describe_message(name, message, level));
+        return;
+    }
     if (progress_)
         progress_->clear();
-    print_message(name, message);
+    // A raw terminal takes a line's end for a move down alone.
+    if (own_terminal_ && own_terminal_->is_raw())
+        (void)sys::write_all(STDERR_FILENO, describe_message(name, message) + "\r\n");
+    else
+        print_message(name, message, level);
 }
 
 void Session::created(const loop::Subject& subject) {
@@ -252,29 +345,55 @@ void Session::created(const loop::Subject& subject) {
         events_->tell("created", subject.name);
 }
 
+void Session::terminal_opened(const loop::Subject& subject, Fd master) {
+    if (auto begun = own_terminal_->begin(reactor_, std::move(master)); !begun) {
+        say(subject.name, begun.error().message());
+        has_failed_ = true;
+        fleet_->stop({.number = SIGKILL, .value = {}});
+    }
+}
+
+void Session::detached() {
+    if (!request_.quiet)
+        say(request_.job.spec.name,
+            "detached: Ctrl-Z and 'bg' give the shell back, and 'fg' "
+            "attaches again");
+}
+
 void Session::started(const loop::Subject& subject, const loop::Outcome& so_far) {
     if (!events_)
         return;
     events_->started(subject.name, so_far);
-    events_->tell("ready", subject.name);
+}
+
+void Session::ready(const loop::Subject& subject) {
+    if (events_)
+        events_->tell("ready", subject.name);
 }
 
 void Session::out_of_memory(const loop::Subject& subject, const loop::Outcome& so_far) {
-    say(subject.name, describe_out_of_memory(so_far));
+    if (!request_.quiet)
+        say(subject.name, describe_out_of_memory(so_far), Level::warning);
     if (events_)
         events_->out_of_memory(subject.name, so_far);
 }
 
 void Session::stopping(const loop::Subject& subject) {
+    if (manager_)
+        manager_->extend(subject.spec.stop_timeout);
     if (events_)
         events_->tell("stopping", subject.name);
 }
 
-void Session::ended(const loop::Subject& subject, const loop::Outcome& outcome) {
+void Session::ended(const loop::Subject& subject, loop::Outcome&& outcome) {
+    if (own_terminal_)
+        own_terminal_->ended();
+    if (manager_)
+        manager_->forget(subject.tag);
     if (outcome.error)
         say(subject.name, outcome.error->message());
-    else if (outcome.cause == loop::Cause::timeout)
-        say(subject.name, "timeout: killed");
+    else if (outcome.cause == loop::Cause::timeout && !request_.quiet)
+        say(subject.name, "timeout: killed", Level::warning);
     if (events_ && outcome.error)
         events_->error(subject.name, *outcome.error);
     if (events_)
@@ -290,7 +409,8 @@ void Session::ended(const loop::Subject& subject, const loop::Outcome& outcome) 
 void Session::restarting(const loop::Subject& subject, loop::Time delay, uint64_t attempt) {
     if (!request_.quiet)
         say(subject.name,
-            fmt::format("restart {} in {} ms", attempt, delay / std::chrono::milliseconds(1)));
+            fmt::format("restart {} in {} ms", attempt, delay / std::chrono::milliseconds(1)),
+            Level::info);
     if (events_)
         events_->restarting(subject.name, delay, attempt);
 }
@@ -302,41 +422,136 @@ void Session::rejected(const std::string& name, uint64_t line, const Error& erro
 }
 
 void Session::warning(const loop::Subject& subject, const Error& error) {
-    say(subject.name, "warning: " + error.message());
-}
-
-// The end: nothing runs, nothing is to come, and what was written is out.
-void Session::finished() {
-    if (!streams_ || streams_->are_drained())
-        reactor_.stop();
+    say(subject.name, "warning: " + error.message(), Level::warning);
 }
 
 void Session::drained(loop::Token, const std::string&) {
     streams_->drained();
-    if (fleet_->is_finished())
-        finished();
 }
 
-void Session::line(const std::string& name, loop::Stream stream, std::string_view text) {
-    events_->output(name, loop::name(stream), text);
+size_t Session::line(loop::Token id, const std::string& name, loop::Stream stream,
+                     std::string_view text) {
+    return events_->output(id, name, loop::name(stream), text);
+}
+
+void Session::read_out(loop::Token id) {
+    if (const auto tag = streams_->told(id))
+        fleet_->streams_told(*tag);
+}
+
+// ---- the pace, and the end ----------------------------------------------------------------------
+
+// No more is started than what the readers of sigil's own output can follow, so what is queued for
+// them stays within limits; once half of it is taken it goes on.
+bool Session::has_room() {
+    const size_t parts = is_held_ ? 2 : 1;
+    const loop::Output* output = streams_ ? streams_->output() : nullptr;
+    is_held_ = (events_ && events_->lines().pending() > kMostEvents / parts) ||
+               (output && !output->has_room(parts));
+    return !is_held_;
+}
+
+void Session::turn_ended() {
+    if (is_held_ && has_room())
+        fleet_->pump();
+    tell_manager();
+    try_end();
+}
+
+// ---- the process manager ------------------------------------------------------------------------
+
+void Session::notified(uint64_t tag, const loop::Notification& notification) {
+    if (manager_)
+        manager_->heed(tag, fleet_->name_of(tag), notification, request_.is_many());
+    if (notification.is_ready)
+        fleet_->ready(tag);
+}
+
+void Session::run_stopping() {
+    if (manager_)
+        manager_->stopping();
+}
+
+// The file's jobs are the run's from now on. One that cannot be read leaves everything as it is.
+void Session::reload() {
+    if (manager_)
+        manager_->reloading();
+    auto jobs = lines_->read_again();
+    if (!jobs) {
+        const Error error = std::move(jobs).error().in("--from");
+        say({}, "not reloaded: " + error.message());
+        if (events_)
+            events_->rejected({}, 0, error);
+        return;
+    }
+    auto rest = fleet_->replace(*jobs);
+    lines_->go_on_with(*jobs, std::move(rest));
+    fleet_->pump();
+}
+
+void Session::tell_manager() {
+    if (!manager_)
+        return;
+    if (fleet_->is_up())
+        manager_->ready();
+    manager_->tell_counts(*fleet_, request_.job.spec.name, request_.is_many());
+    if (fleet_->is_finished())
+        manager_->stopping();
+}
+
+// The end: nothing runs, nothing is to come, and what was written is out, the summary last.
+void Session::try_end() {
+    if (!fleet_->is_finished() || !ring_ || (streams_ && !streams_->are_drained()))
+        return;
+    if (own_terminal_ && !own_terminal_->is_drained())
+        return;
+    if (!std::exchange(is_summed_up_, true) && events_ && request_.is_many())
+        events_->summary(fleet_->summary(), sys::monotonic_now() - requested_, ring_->name());
+    if (events_)
+        events_->lines().turn_ended();
+    if (!events_ || events_->lines().pending() == 0)
+        reactor_.stop();
+}
+
+// All containers are gone, and whoever asked will not wait for who reads what they left.
+void Session::stopped_again() {
+    has_given_up_ = true;
+    size_t lost = 0;
+    if (streams_ && streams_->output())
+        lost += streams_->output()->give_up();
+    if (events_)
+        lost += events_->lines().give_up();
+    if (own_terminal_)
+        lost += own_terminal_->give_up();
+    say({}, fmt::format("stopped: {:L} bytes of output were not read, and are dropped", lost),
+        Level::warning);
 }
 
 void Session::dropped(const std::string& name, uint64_t bytes, uint64_t lines) {
-    say(name, fmt::format("{:L} bytes of output dropped ({:L} lines)", bytes, lines));
+    say(name, fmt::format("{:L} bytes of output dropped ({:L} lines)", bytes, lines),
+        Level::warning);
 }
 
 }  // namespace
 
+std::vector<OptionShape> run_shapes() {
+    std::vector<OptionShape> shapes = shapes_of(run_options());
+    const std::vector<OptionShape> bundle = oci::run_bundle_shapes();
+    shapes.insert(shapes.end(), bundle.begin(), bundle.end());
+    return shapes;
+}
+
 std::string run_help() {
     return "Usage: sigil run [OPTIONS] [--] COMMAND [ARG...]\n"
            "       sigil run [OPTIONS] --from FILE|- [[--] COMMAND [ARG...]]\n"
+           "       sigil run --bundle DIR [OPTIONS] ID\n"
            "\n"
            "Runs a command in a new container, passes signals on to it, and exits as it did: with\n"
            "its code, or 128+n after signal n; 125 if sigil itself failed, 126 if the command\n"
            "cannot be executed, 127 if it is not there. Of many containers (--count, --from) the\n"
            "first that failed gives the code.\n"
            "\n" +
-           describe_options(shapes_of(run_options())) +
+           describe_options(run_shapes()) +
            "\n"
            "Sizes take K, M, G, T (powers of 1024); times take ms, s, m, h.\n"
            "\n"
@@ -350,6 +565,8 @@ std::string run_help() {
 
 Result<int> run(Arguments arguments) {
     const loop::Time requested = sys::monotonic_now();
+    if (auto code = oci::run_bundle(arguments))
+        return std::move(*code);
     RunRequest request = TRY(parse_run(arguments));
     if (request.wants_help) {
         print(run_help());

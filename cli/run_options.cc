@@ -1,14 +1,19 @@
 #include "cli/run_options.h"
 
+#include <stdlib.h>
 #include <sys/auxv.h>
 
 #include <array>
 
 #include "cli/container_words.h"
 #include "cli/fleet_words.h"
+#include "cli/globals.h"
+#include "cli/seccomp_words.h"
+#include "cli/terminal.h"
+#include "core/capabilities.h"
+#include "core/environment.h"
 #include "core/parse.h"
-#include "isolation/capabilities.h"
-#include "isolation/rlimits.h"
+#include "core/rlimits.h"
 
 namespace sigil::cli {
 namespace {
@@ -75,23 +80,42 @@ constexpr std::array kOptions = {
                     }},
     Option<Request>{nullptr, "cap-add", 0, "NAME", "Give a capability, or ALL",
                     [](Request& r, Text v) -> Result<void> {
-                        r.job.spec.capabilities |= TRY(isolation::parse_capability_to_give(v));
+                        r.job.spec.capabilities |= TRY(parse_capability_to_give(v));
                         return {};
                     }},
     Option<Request>{nullptr, "cap-drop", 0, "NAME", "Take a capability away, or ALL",
                     [](Request& r, Text v) -> Result<void> {
-                        r.job.spec.capabilities &= ~TRY(isolation::parse_capability(v));
+                        r.job.spec.capabilities &= ~TRY(parse_capability(v));
+                        return {};
+                    }},
+    Option<Request>{nullptr, "seccomp", 0, "default|unconfined|FILE",
+                    "Filter its system calls by Docker's default (the default),\n"
+                    "not at all, or by a profile as Docker, podman or an OCI\n"
+                    "bundle has it",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.seccomp = v;
                         return {};
                     }},
     Option<Request>{nullptr, "ulimit", 0, "NAME=SOFT[:HARD]",
                     "Set a resource limit: nofile, nproc, core, stack, ...",
                     [](Request& r, Text v) -> Result<void> {
-                        r.job.spec.rlimits.push_back(TRY(isolation::parse_rlimit(v)));
+                        r.job.spec.rlimits.push_back(TRY(parse_rlimit(v)));
                         return {};
                     }},
     Option<Request>{nullptr, "pass-fd", 0, "N",
                     "Let the command have descriptor N; nothing but 0, 1 and 2\notherwise",
                     [](Request& r, Text v) { return pass_descriptor(r.job.spec, v); }, true},
+    Option<Request>{nullptr, "tty", 't', nullptr,
+                    "Give it a terminal of its own, joined to sigil's stdin and\nstdout",
+                    [](Request& r, Text v) { return set_flag(r.tty, v); }, true},
+    Option<Request>{nullptr, "detach-keys", 0, "KEYS",
+                    "With --tty, let sigil's terminal go when these are typed;\n"
+                    "default: ctrl-p,ctrl-q; none if empty",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.detach_keys = TRY(parse_keys(v));
+                        return {};
+                    },
+                    true},
     Option<Request>{nullptr, "timeout", 0, "TIME", "Kill it after this long (ms, s, m, h)",
                     [](Request& r, Text v) -> Result<void> {
                         r.job.spec.timeout = TRY(parse_duration(v));
@@ -244,6 +268,13 @@ constexpr std::array kOptions = {
                         return {};
                     },
                     true},
+    Option<Request>{nullptr, "log-format", 0, "text|json",
+                    "Of sigil's own messages; as before the command",
+                    [](Request&, Text v) -> Result<void> {
+                        set_log_format(TRY(parse_log_format(v)));
+                        return {};
+                    },
+                    true},
     Option<Request>{nullptr, "events", 0, "FILE|fd:N|-",
                     "Write what happens, when it does, one JSON object a line",
                     [](Request& r, Text v) -> Result<void> {
@@ -258,6 +289,23 @@ constexpr std::array kOptions = {
                         return {};
                     },
                     true},
+    Option<Request>{nullptr, "notify", 0, "sigil|container|ignore",
+                    "Who tells $NOTIFY_SOCKET that the service is ready: sigil,\n"
+                    "once the containers have started (the default), or they\n"
+                    "themselves, over a $NOTIFY_SOCKET of their own",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.notify = TRY(parse_notify(v));
+                        return {};
+                    },
+                    true},
+    Option<Request>{nullptr, "notification-fd", 0, "N",
+                    "Write a newline to descriptor N when ready, and close it\n"
+                    "(s6)",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.notification_fd = TRY(parse_notification_fd(v));
+                        return {};
+                    },
+                    true},
     Option<Request>{nullptr, "root", 0, "DIR",
                     "Where sigil writes down what 'sigil sweep' has to remove\n"
                     "if sigil is killed; default: /run/sigil",
@@ -265,6 +313,14 @@ constexpr std::array kOptions = {
                         if (v.empty())
                             return failure("the directory is missing");
                         r.root = v;
+                        return {};
+                    },
+                    true},
+    Option<Request>{nullptr, "ring", 0, "auto|uring|epoll",
+                    "Wait by io_uring, or by epoll; default: $SIGIL_RING, else\n"
+                    "auto: io_uring where the host allows it",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.ring = TRY(parse_ring(v));
                         return {};
                     },
                     true},
@@ -301,7 +357,7 @@ Result<void> check_job(const Job& job, Text dashes) {
             "{0}signal-group: it is the init that signals the group: not with {0}no-init", dashes);
     // The command runs a moment before the init replaces what PID 1 was: a tracer could reach into
     // it. Who has all capabilities needs no such way.
-    if (spec.init && isolation::can_trace_but_not_administer(spec.capabilities))
+    if (spec.init && can_trace_but_not_administer(spec.capabilities))
         return failure("{0}cap-add SYS_PTRACE: it needs {0}no-init", dashes);
     if (resources.memory_swap && !resources.memory && *resources.memory_swap != UINT64_MAX)
         return failure(
@@ -325,7 +381,10 @@ Result<void> number_job(Job& job, Text base, uint64_t number) {
 
 Result<RunRequest> parse_run(std::span<const char* const> arguments) {
     RunRequest request;
-    request.job.spec.capabilities = isolation::default_capabilities();
+    request.root = globals().root;
+    request.job.spec.capabilities = default_capabilities();
+    if (const char* ring = ::getenv("SIGIL_RING"); ring && *ring)
+        request.ring = TRY(parse_ring(ring), "SIGIL_RING");
     TRY(parse_options(run_options(), request, arguments));
     if (request.wants_help)
         return request;
@@ -337,6 +396,7 @@ Result<RunRequest> parse_run(std::span<const char* const> arguments) {
     if (spec.hostname.empty() && !request.is_many())
         spec.hostname = spec.name;
     TRY(check_run(request));
+    TRY(set_seccomp(spec, request.seccomp), "--seccomp");
     if (!request.from)  // else a line may complete it
         TRY(check_job(request.job, "--"));
     if (spec.args.empty() && !request.from)

@@ -9,6 +9,7 @@
 #include "cli/options.h"
 #include "core/job.h"
 #include "core/run_record.h"
+#include "loop/open_ring.h"
 
 namespace sigil::cli {
 
@@ -27,6 +28,13 @@ enum class LogPolicy : uint8_t {
     drop,   // what it writes is lost, and counted
 };
 
+// Who tells the process manager that started sigil of readiness and the like ($NOTIFY_SOCKET).
+enum class Notify : uint8_t {
+    sigil,      // sigil: once the containers have started
+    container,  // they, each over a socket of its own
+    ignore,     // nobody
+};
+
 // What a command line of `sigil run` asks for.
 struct RunRequest {
     // The one container; with `count` each of them; with `from` the defaults of each line. For
@@ -37,7 +45,10 @@ struct RunRequest {
     std::optional<uint64_t> count;    // --count
     std::optional<std::string> from;  // --from
     std::optional<uint64_t> jobs;     // --jobs
+    std::string seccomp = "default";  // --seccomp; of each container
     bool fail_fast = false;
+    bool tty = false;
+    std::optional<std::string> detach_keys;  // as they are sent
     uint64_t warm = 0;
     std::optional<uint64_t> launchers;
 
@@ -46,7 +57,10 @@ struct RunRequest {
     std::optional<std::string> log_dir;
     std::optional<std::string> events;
     std::optional<std::string> report;
-    std::string root = kDefaultRoot;
+    Notify notify = Notify::sigil;
+    std::optional<int> notification_fd;                   // --notification-fd
+    std::string root;                                     // --root; else the one before the command
+    loop::RingChoice ring = loop::RingChoice::automatic;  // --ring, or else $SIGIL_RING
     bool quiet = false;
     bool wants_help = false;
 

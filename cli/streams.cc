@@ -70,8 +70,10 @@ Result<std::unique_ptr<JobStreams>> JobStreams::open(const RunRequest& request,
         TRY(streams->share_file(request.job.stdout_path), "--stdout");
         TRY(streams->share_file(request.job.stderr_path), "--stderr");
     }
-    if (const auto sink = sink_of(request))
+    if (const auto sink = sink_of(request)) {
         streams->output_.emplace(reactor, output_options(request, *sink), observer);
+        streams->are_events_ = *sink == loop::Sink::events;
+    }
     if (request.log_dir) {
         auto made = sys::mkdirat(AT_FDCWD, request.log_dir->c_str(), 0755);
         if (!made && !made.error().is(EEXIST))
@@ -156,16 +158,30 @@ void JobStreams::close(uint64_t tag) {
     held->second.fds.clear();
     if (!held->second.output)
         held_.erase(held);
+    else if (!std::exchange(held->second.is_begun, true))
+        output_->begin(*held->second.output);
 }
 
-void JobStreams::ended(uint64_t tag) {
+// An end is an event too, and comes after what was written before it; but who reads the events
+// doesn't wait for the reader of something else.
+bool JobStreams::ended(uint64_t tag) {
     auto held = held_.find(tag);
     if (held == held_.end())
-        return;
+        return true;
     const auto output = held->second.output;
     held_.erase(held);
-    if (output)
-        output_->ended(*output);
+    if (!output)
+        return true;
+    output_->ended(*output);
+    if (!are_events_ || output_->is_read_out(*output))
+        return true;
+    ending_.emplace(output->pack(), tag);
+    return false;
+}
+
+std::optional<uint64_t> JobStreams::told(loop::Token output) {
+    const auto ending = ending_.extract(output.pack());
+    return ending ? std::optional(ending.mapped()) : std::nullopt;
 }
 
 }  // namespace sigil::cli

@@ -25,20 +25,25 @@ class JobStreams final : public loop::StreamProvider {
     Result<isolation::Streams> open(const Job& job, const std::string& name, uint64_t tag,
                                     bool is_restart) override;
     void close(uint64_t tag) override;
-    void ended(uint64_t tag) override;
+    bool ended(uint64_t tag) override;
 
-    // Whether what containers write goes through sigil, and so needs the ring.
-    [[nodiscard]] bool are_read() const { return output_.has_value(); }
+    // What containers write through sigil, which needs the ring; null where nothing is.
+    [[nodiscard]] loop::Output* output() { return output_ ? &*output_ : nullptr; }
     // Whether everything that was written is out.
-    [[nodiscard]] bool are_drained() const { return undrained_ == 0; }
+    [[nodiscard]] bool are_drained() const {
+        return undrained_ == 0 && (!output_ || output_->pending() == 0);
+    }
     // The output of one start is out.
     void drained() { --undrained_; }
+    // That output was told whole. The tag of the start whose end waits for it, if one does.
+    std::optional<uint64_t> told(loop::Token output);
 
   private:
     // One start's own descriptors, until the launch has taken them; then its output's id.
     struct Held {
         std::vector<Fd> fds;
         std::optional<loop::Token> output;
+        bool is_begun = false;  // it is read
     };
 
     JobStreams() = default;
@@ -52,10 +57,12 @@ class JobStreams final : public loop::StreamProvider {
     Fd log_directory_;
     bool is_many_ = false;
     bool is_discarded_ = false;
+    bool are_events_ = false;
     std::vector<std::string> shared_files_;
     std::optional<loop::Output> output_;
     uint64_t undrained_ = 0;  // starts whose output is not all out
     std::unordered_map<uint64_t, Held> held_;
+    std::unordered_map<uint64_t, uint64_t> ending_;  // tags, by the output that their ends wait for
 };
 
 }  // namespace sigil::cli

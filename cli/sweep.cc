@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cli/command.h"
+#include "cli/globals.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "core/parse.h"
@@ -40,6 +41,10 @@ const std::array kOptions = {
 
 }  // namespace
 
+std::vector<OptionShape> sweep_shapes() {
+    return shapes_of(std::span<const Option<Request>>(kOptions));
+}
+
 std::string sweep_help() {
     return "Usage: sigil sweep [OPTIONS]\n"
            "\n"
@@ -50,7 +55,7 @@ std::string sweep_help() {
            "touched. Exits with 0, or with 125 if something could not be removed: the message\n"
            "names it. 'sigil run' does the same by the way, for a few at a time.\n"
            "\n" +
-           describe_options(shapes_of(std::span<const Option<Request>>(kOptions))) +
+           describe_options(sweep_shapes()) +
            "\n"
            "Examples:\n"
            "  sigil sweep --dry-run\n"
@@ -59,6 +64,7 @@ std::string sweep_help() {
 
 Result<int> sweep(Arguments arguments) {
     Request request;
+    request.sweep.root = globals().root;
     TRY(parse_options(std::span<const Option<Request>>(kOptions), request, arguments));
     if (request.wants_help) {
         print(sweep_help());

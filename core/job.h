@@ -18,6 +18,7 @@ struct RestartPolicy {
     };
     When when = no;
     uint64_t most = 0;  // restarts; 0: no limit
+    bool operator==(const RestartPolicy&) const = default;
 };
 
 struct Job {
@@ -29,6 +30,7 @@ struct Job {
     std::string stdout_path;
     std::string stderr_path;
     int stop_signal = 0;  // 0: the signal that sigil itself got
+    bool operator==(const Job&) const = default;
 };
 
 }  // namespace sigil

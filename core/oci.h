@@ -26,6 +26,7 @@ struct IdMapping {
     uint32_t container_id;
     uint32_t host_id;
     uint32_t size;
+    bool operator==(const IdMapping&) const = default;
 };
 
 // A node to be made in the container (config-linux.md, "Devices").
@@ -101,9 +102,11 @@ struct CapabilitySets {
     uint64_t ambient = 0;
 };
 
+// In characters; 0: as the kernel has it.
 struct ConsoleSize {
     uint16_t height = 0;
     uint16_t width = 0;
+    bool operator==(const ConsoleSize&) const = default;
 };
 
 // sched_setattr(2); policy, flags and io class are the kernel's numbers.
@@ -135,7 +138,7 @@ struct NetDevice {
 };
 
 struct IntelRdt {
-    std::string clos_id;
+    std::string clos_id;  // "/": the default one; empty: the container's id
     std::string l3_cache_schema;
     std::string memory_bandwidth_schema;
     std::vector<std::string> schemata;
@@ -163,6 +166,9 @@ struct OciProcess {
 struct Oci {
     OciProcess process;
     std::string version;  // ociVersion
+    // What was read otherwise than it is written, or not at all, as the specification allows: to be
+    // told to the user, each a sentence with its path.
+    std::vector<std::string> warnings;
     std::string domainname;
     std::vector<std::pair<std::string, std::string>> annotations;
     Hooks hooks;

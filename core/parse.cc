@@ -69,6 +69,33 @@ Result<uint64_t> parse_number(std::string_view text, uint64_t limit) {
     return value;
 }
 
+Result<std::vector<unsigned>> parse_number_list(std::string_view text, unsigned limit) {
+    constexpr size_t kLongest = 4096;  // a page, as the kernel's own lists
+    if (text.size() > kLongest)
+        return failure("the list is longer than {} bytes", kLongest);
+    std::vector<bool> is_in(size_t{limit} + 1);
+    for (bool more = !text.empty(); more;) {
+        const size_t comma = text.find(',');
+        const std::string_view range = text.substr(0, comma);
+        const size_t dash = range.find('-');
+        const uint64_t first = TRY(parse_number(range.substr(0, dash), limit));
+        uint64_t last = first;
+        if (dash != std::string_view::npos)
+            last = TRY(parse_number(range.substr(dash + 1), limit));
+        if (last < first)
+            return failure("'{}' ends before it begins", printable(range));
+        for (uint64_t number = first; number <= last; ++number)
+            is_in[number] = true;
+        more = comma != std::string_view::npos;
+        text.remove_prefix(more ? comma + 1 : text.size());
+    }
+    std::vector<unsigned> numbers;
+    for (unsigned number = 0; number <= limit; ++number)
+        if (is_in[number])
+            numbers.push_back(number);
+    return numbers;
+}
+
 Result<uint64_t> parse_size(std::string_view text) {
     static constexpr std::string_view kUnits = "KMGTPE";
     auto [value, unit] = TRY(parse_decimal(text));

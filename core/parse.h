@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <string_view>
+#include <vector>
 
 #include "core/error.h"
 
@@ -13,6 +14,9 @@ namespace sigil {
 
 // A decimal number without sign, at most `limit`.
 Result<uint64_t> parse_number(std::string_view text, uint64_t limit = UINT64_MAX);
+// Numbers and ranges of them, as the kernel's lists of processors and nodes: "0-3,7" is 0, 1, 2, 3,
+// 7; each at most `limit`. Empty: none.
+Result<std::vector<unsigned>> parse_number_list(std::string_view text, unsigned limit);
 // Bytes: "512", "64K", "1.5M", "2G", "1T"; powers of 1024, an optional "B" or "iB" after the
 // letter.
 Result<uint64_t> parse_size(std::string_view text);

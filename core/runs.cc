@@ -18,8 +18,6 @@
 namespace sigil {
 namespace {
 
-constexpr size_t kPage = 4096;
-
 // A directory of ours that nobody else may write to.
 Result<void> check_is_ours(int directory) {
     struct statx facts = TRY(sys::stat(directory, "", AT_EMPTY_PATH));
@@ -28,35 +26,6 @@ Result<void> check_is_ours(int directory) {
     if (facts.stx_mode & (S_IWGRP | S_IWOTH))
         return failure("others may write to it");
     return {};
-}
-
-// The next names, a page of them; none at the end.
-Result<std::vector<std::string>> next_names(int directory) {
-    alignas(dirent64) std::array<char, kPage> page;
-    std::vector<std::string> names;
-    while (names.empty()) {
-        const size_t filled = TRY(sys::getdents(directory, page));
-        if (filled == 0)
-            break;
-        for (size_t at = 0; at < filled;) {
-            const auto* entry = reinterpret_cast<const dirent64*>(page.data() + at);
-            const std::string_view name = entry->d_name;
-            if (name != "." && name != "..")
-                names.emplace_back(name);
-            at += entry->d_reclen;
-        }
-    }
-    return names;
-}
-
-Result<std::vector<std::string>> all_names(int directory) {
-    std::vector<std::string> names;
-    for (;;) {
-        std::vector<std::string> more = TRY(next_names(directory));
-        if (more.empty())
-            return names;
-        std::ranges::move(more, std::back_inserter(names));
-    }
 }
 
 std::optional<RunRecord::Kind> kind_of(std::string_view name) {
@@ -116,8 +85,7 @@ Result<std::optional<Runs>> Runs::lock(std::string path, Result<Fd> directory, W
 }
 
 Result<std::vector<std::string>> Runs::names() const {
-    TRY(sys::seek(directory_.get(), 0));
-    return TRY(all_names(directory_.get()), "read {}", path_);
+    return TRY(sys::all_names(directory_.get()), "read {}", path_);
 }
 
 // An offset is a position on some filesystems and a hash on others: where nothing is behind it, the
@@ -126,10 +94,10 @@ Result<std::vector<std::string>> Runs::some_names(size_t most) const {
     struct statx facts = TRY(sys::stat(directory_.get(), "", AT_EMPTY_PATH));
     std::vector<std::string> names;
     if (facts.stx_nlink > most && sys::seek(directory_.get(), sys::random_below(facts.stx_nlink)))
-        names = TRY(next_names(directory_.get()), "read {}", path_);
+        names = TRY(sys::next_names(directory_.get()), "read {}", path_);
     if (names.size() < most) {
         TRY(sys::seek(directory_.get(), 0));
-        names = TRY(next_names(directory_.get()), "read {}", path_);
+        names = TRY(sys::next_names(directory_.get()), "read {}", path_);
     }
     if (names.size() <= most)
         return names;
@@ -154,7 +122,7 @@ Result<std::optional<Runs::Run>> Runs::look(const std::string& name) const {
     run.is_alive = !locked;
     if (!locked && !locked.error().is(EWOULDBLOCK))
         TRY(std::move(locked), "lock {}/{}", path_, printable(name));
-    auto entries = all_names(directory.get());
+    auto entries = sys::all_names(directory.get());
     if (!entries && entries.error().is(ENOENT))
         return std::nullopt;  // its owner has ended
     for (const std::string& entry : TRY(std::move(entries), "read {}/{}", path_, name)) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/oci.h"
+#include "core/seccomp_program.h"
 
 namespace sigil {
 
@@ -31,31 +32,47 @@ struct Mount {
     // namespace.
     std::vector<IdMapping> uid_mappings;
     std::vector<IdMapping> gid_mappings;
+    bool operator==(const Mount&) const = default;
 };
 
 struct Rlimit {
     int resource;  // RLIMIT_*
     uint64_t soft;
     uint64_t hard;
-    std::string name;
+    std::string origin;  // what asked for it, for errors: "--ulimit core=0", "process.rlimits[1]"
+    bool operator==(const Rlimit&) const = default;
 };
 
 // cgroup v2 limits. Nothing set: nothing is written.
 struct Resources {
-    std::optional<uint64_t> memory;       // memory.max, bytes
+    std::optional<uint64_t> memory;       // memory.max, bytes; UINT64_MAX: no limit
     std::optional<uint64_t> memory_high;  // memory.high, bytes
-    std::optional<uint64_t> memory_swap;  // memory and swap together, bytes; UINT64_MAX: no limit
-    std::optional<uint64_t> cpu_quota;    // cpu.max, microseconds in each period of 100 ms
-    std::optional<uint64_t> pids;         // pids.max; UINT64_MAX: no limit
-    std::string cpuset_cpus;              // cpuset.cpus
-    std::vector<std::string> io_max;      // lines of io.max
-    bool oom_group = false;               // memory.oom.group
+    // Memory and swap together, bytes; swap alone where memory has no limit; UINT64_MAX: no limit.
+    std::optional<uint64_t> memory_swap;
+    // An update fails rather than set `memory` below what is in use.
+    bool check_memory = false;
+    std::optional<uint64_t> cpu_quota;   // cpu.max, microseconds a period; UINT64_MAX: no limit
+    std::optional<uint64_t> cpu_period;  // its period, microseconds; nothing: 100 ms
+    std::optional<uint64_t> pids;        // pids.max; UINT64_MAX: no limit
+    std::string cpuset_cpus;             // cpuset.cpus
+    std::vector<std::string> io_max;     // lines of io.max
+    bool oom_group = false;              // memory.oom.group
     struct File {
         std::string name;
         std::string value;
         std::string origin = "--cgroup-set";  // for errors; "linux.resources.cpu.shares"
+        // Where there is no file of that name: if `may_be_missing`, nothing is written, else
+        // `other_value` to `other_name`; with neither, that is an error.
+        bool may_be_missing = false;
+        std::string other_name;
+        std::string other_value;
+        bool operator==(const File&) const = default;
     };
-    std::vector<File> files;  // written as they stand, in order
+    std::vector<File> files;  // written as they stand, in order, after all of the above
+    // Of a bundle: where its JSON has them, for errors ("linux.resources"; empty: the JSON is
+    // nothing else). Then, as OCI's runtimes do, swap is left alone unless `memory_swap` is set.
+    std::optional<std::string> json_path;
+    bool operator==(const Resources&) const = default;
 };
 
 struct Spec {
@@ -78,10 +95,14 @@ struct Spec {
     std::vector<int> passed_fds;
     uint64_t capabilities = 0;  // bit n: capability n
     bool no_new_privileges = true;
-    bool init = true;           // PID 1 is sigil's init, the command its child
-    bool signal_group = false;  // the init signals the command's process group
+    std::shared_ptr<const SeccompProgram> seccomp;  // null: every system call is allowed
+    bool init = true;                               // PID 1 is sigil's init, the command its child
+    bool signal_group = false;                      // the init signals the command's process group
     // The command stays in the terminal's foreground group, so that the user's shell sees one job.
     bool shares_terminal = false;
+    // A terminal of its own, in the container's devpts: the command's streams and its session's.
+    // The master comes with the launch's outcome.
+    std::optional<ConsoleSize> terminal;
 
     Network network = Network::none;
     std::string cgroup_parent;  // absolute, or relative to the supervisor's own; empty: chosen
@@ -89,6 +110,7 @@ struct Spec {
 
     std::optional<std::chrono::nanoseconds> timeout;  // from the command's start
     std::chrono::nanoseconds stop_timeout = std::chrono::seconds(10);
+    bool operator==(const Spec&) const = default;
 };
 
 }  // namespace sigil

@@ -1,6 +1,5 @@
 #include "core/state.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +22,6 @@
 namespace sigil {
 namespace {
 
-constexpr const char* kVersion = "1.3.0";
 constexpr const char* kStateFile = "state.json";
 constexpr const char* kStartSocket = "start";
 
@@ -49,10 +47,11 @@ std::string text_of(const rapidjson::Value& object, const char* key) {
 template <typename T>
 T number_of(const rapidjson::Value& object, const char* key, T otherwise) {
     auto member = object.FindMember(key);
-    if (member == object.MemberEnd() || !member->value.IsNumber())
+    if (member == object.MemberEnd())
         return otherwise;
-    return static_cast<T>(member->value.IsUint64() ? member->value.GetUint64()
-                                                   : member->value.GetInt64());
+    if (member->value.IsUint64())
+        return static_cast<T>(member->value.GetUint64());
+    return member->value.IsInt64() ? static_cast<T>(member->value.GetInt64()) : otherwise;
 }
 
 bool flag_of(const rapidjson::Value& object, const char* key) {
@@ -93,11 +92,16 @@ sockaddr_un start_address(int directory) {
     return address;
 }
 
-Result<Fd> unix_socket() {
-    Fd made(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+Result<Fd> unix_socket(int flags) {
+    Fd made(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
     if (!made)
         return tl::unexpected(Error::from_errno(errno, "socket"));
     return made;
+}
+
+tl::unexpected<Error> does_not_exist(const std::string& id) {
+    return tl::unexpected(
+        Error::from_errno(ENOENT, "open").in(fmt::format("container {} does not exist", id)));
 }
 
 Result<void> make_directories(const std::string& path) {
@@ -134,10 +138,12 @@ std::string ContainerState::to_json() const {
     rapidjson::StringBuffer buffer;
     JsonWriter json(buffer);
     json.StartObject();
-    add(json, "ociVersion", kVersion);
+    add(json, "ociVersion", kOciVersion);
     add(json, "id", id);
     add(json, "pid", int64_t{pid});
     add(json, "startTime", static_cast<int64_t>(start_time));
+    json.Key("isCreated");
+    json.Bool(is_created);
     add(json, "bundle", bundle);
     add(json, "rootfs", rootfs);
     add(json, "created", created);
@@ -145,8 +151,6 @@ std::string ContainerState::to_json() const {
     add(json, "unit", unit);
     json.Key("userUnit");
     json.Bool(user_unit);
-    json.Key("keepCgroup");
-    json.Bool(keep_cgroup);
     add(json, "owner", int64_t{owner});
     add_annotations(json, *this);
     json.EndObject();
@@ -162,13 +166,13 @@ Result<ContainerState> ContainerState::from_json(std::string_view text) {
     state.id = text_of(json, "id");
     state.pid = number_of<pid_t>(json, "pid", -1);
     state.start_time = number_of<uint64_t>(json, "startTime", 0);
+    state.is_created = flag_of(json, "isCreated");
     state.bundle = text_of(json, "bundle");
     state.rootfs = text_of(json, "rootfs");
     state.created = text_of(json, "created");
     state.cgroup = text_of(json, "cgroup");
     state.unit = text_of(json, "unit");
     state.user_unit = flag_of(json, "userUnit");
-    state.keep_cgroup = flag_of(json, "keepCgroup");
     state.owner = number_of<uid_t>(json, "owner", 0);
     if (auto member = json.FindMember("annotations");
         member != json.MemberEnd() && member->value.IsObject())
@@ -182,7 +186,7 @@ std::string oci_state(const ContainerState& state, ContainerStatus status) {
     rapidjson::StringBuffer buffer;
     JsonWriter json(buffer);
     json.StartObject();
-    add(json, "ociVersion", kVersion);
+    add(json, "ociVersion", kOciVersion);
     add(json, "id", state.id);
     add(json, "status", name(status));
     if (status != ContainerStatus::creating || state.pid > 0)
@@ -259,33 +263,44 @@ Result<ContainerDirectory> ContainerDirectory::open(const std::string& root,
                                                     const std::string& id) {
     const std::string path = containers_path(root);
     for (;;) {
-        auto parent = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
-        if (!parent && parent.error().is(ENOENT))
-            return failure("container {} does not exist", id);
-        TRY(std::move(parent), "--root: open {}", printable(path));
-        auto opened = sys::open(parent->get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        auto found = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
+        if (!found && found.error().is(ENOENT))
+            return does_not_exist(id);
+        Fd parent = TRY(std::move(found), "--root: open {}", printable(path));
+        auto opened = sys::open(parent.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!opened && opened.error().is(ENOENT))
-            return failure("container {} does not exist", id);
+            return does_not_exist(id);
         Fd directory = TRY(std::move(opened), "open container {}", id);
         TRY(sys::flock(directory.get(), LOCK_EX));
         // Whoever had the lock may have removed it, and another of that name may be there now.
-        auto again = sys::open(parent->get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        auto again = sys::open(parent.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (again && sys::is_same_file(directory.get(), again->get()))
-            return ContainerDirectory(std::move(directory), std::move(*parent), id);
+            return ContainerDirectory(std::move(directory), std::move(parent), id);
     }
 }
 
+Result<ContainerDirectory> ContainerDirectory::look(const std::string& root,
+                                                    const std::string& id) {
+    const std::string path = containers_path(root);
+    auto found = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
+    if (!found && found.error().is(ENOENT))
+        return does_not_exist(id);
+    Fd parent = TRY(std::move(found), "--root: open {}", printable(path));
+    auto opened = sys::open(parent.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!opened && opened.error().is(ENOENT))
+        return does_not_exist(id);
+    Fd directory = TRY(std::move(opened), "open container {}", id);
+    return ContainerDirectory(std::move(directory), std::move(parent), id);
+}
+
 Result<std::vector<std::string>> ContainerDirectory::list(const std::string& root) {
-    std::vector<std::string> ids;
-    auto parent = sys::open(AT_FDCWD, containers_path(root).c_str(), O_RDONLY | O_DIRECTORY);
-    if (!parent && parent.error().is(ENOENT))
-        return ids;
-    TRY(std::move(parent), "--root: open {}", printable(containers_path(root)));
-    DIR* entries = ::fdopendir(parent->release());
-    while (const dirent* entry = ::readdir(entries))
-        if (check_container_id(entry->d_name))
-            ids.emplace_back(entry->d_name);
-    ::closedir(entries);
+    const std::string path = containers_path(root);
+    auto found = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
+    if (!found && found.error().is(ENOENT))
+        return std::vector<std::string>();
+    const Fd parent = TRY(std::move(found), "--root: open {}", printable(path));
+    std::vector<std::string> ids = TRY(sys::all_names(parent.get()), "--root");
+    std::erase_if(ids, [](const std::string& id) { return !check_container_id(id); });
     std::ranges::sort(ids);
     return ids;
 }
@@ -315,8 +330,8 @@ Result<ContainerState> ContainerDirectory::read() const {
         state.id = id_;
         return state;
     }
-    TRY(std::move(text), "read {} of container {}", kStateFile, id_);
-    return TRY(ContainerState::from_json(*text), "container {}", id_);
+    const std::string json = TRY(std::move(text), "read {} of container {}", kStateFile, id_);
+    return TRY(ContainerState::from_json(json), "container {}", id_);
 }
 
 Result<void> ContainerDirectory::write(const ContainerState& state) const {
@@ -324,16 +339,8 @@ Result<void> ContainerDirectory::write(const ContainerState& state) const {
 }
 
 Result<void> ContainerDirectory::remove() {
-    DIR* entries = ::fdopendir(::dup(directory_.get()));
-    if (!entries)
-        return tl::unexpected(Error::from_errno(errno, "fdopendir"));
-    ::rewinddir(entries);
-    while (const dirent* entry = ::readdir(entries)) {
-        const std::string_view file = entry->d_name;
-        if (file != "." && file != "..")
-            (void)::unlinkat(directory_.get(), entry->d_name, 0);
-    }
-    ::closedir(entries);
+    for (const std::string& file : TRY(sys::all_names(directory_.get())))
+        (void)sys::unlinkat(directory_.get(), file.c_str());
     auto removed = sys::rmdirat(parent_.get(), id_.c_str());
     if (!removed && !removed.error().is(ENOENT))
         return tl::unexpected(
@@ -343,7 +350,7 @@ Result<void> ContainerDirectory::remove() {
 }
 
 Result<Fd> ContainerDirectory::listen() const {
-    Fd socket = TRY(unix_socket());
+    Fd socket = TRY(unix_socket(0));
     const sockaddr_un address = start_address(directory_.get());
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return tl::unexpected(Error::from_errno(errno, "bind").in("make the start socket"));
@@ -352,14 +359,32 @@ Result<Fd> ContainerDirectory::listen() const {
     return socket;
 }
 
-Result<std::optional<Fd>> ContainerDirectory::connect() const {
-    Fd socket = TRY(unix_socket());
+// 0 or an errno; EAGAIN, of a socket that does not block: as many wait there already as may.
+int ContainerDirectory::connect_to_start(int socket) const {
     const sockaddr_un address = start_address(directory_.get());
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+    return ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0
+               ? 0
+               : errno;
+}
+
+Result<bool> ContainerDirectory::is_awaited() const {
+    Fd socket = TRY(unix_socket(SOCK_NONBLOCK));
+    const int error = connect_to_start(socket.get());
+    if (error == 0 || error == EAGAIN)
+        return true;
+    if (error == ECONNREFUSED || error == ENOENT)
+        return false;
+    return tl::unexpected(Error::from_errno(error, "connect").in("reach the start socket"));
+}
+
+Result<std::optional<Fd>> ContainerDirectory::connect() const {
+    Fd socket = TRY(unix_socket(0));
+    const int error = connect_to_start(socket.get());
+    if (error == 0)
         return std::optional(std::move(socket));
-    if (errno == ECONNREFUSED || errno == ENOENT)
+    if (error == ECONNREFUSED || error == ENOENT)
         return std::nullopt;
-    return tl::unexpected(Error::from_errno(errno, "connect").in("reach the start socket"));
+    return tl::unexpected(Error::from_errno(error, "connect").in("reach the start socket"));
 }
 
 }  // namespace sigil

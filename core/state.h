@@ -1,7 +1,8 @@
 // A created container as later commands find it: its state file, and what it says now. The OCI
 // runtime specification, runtime.md ("State", "Lifecycle").
 //
-//     ROOT/containers/ID/       mode 0700, flock(LOCK_EX) by who changes the container
+//     ROOT/containers/ID/       mode 0700, flock(LOCK_EX) by who changes the container; who reads
+//                               it takes no lock
 //         state.json            written before each thing that must be removed again is made
 //         config.json           the bundle's, as it was at create
 //         start                 the socket that the stage waits on for its start
@@ -26,6 +27,9 @@
 
 namespace sigil {
 
+// Of the specification that sigil implements.
+inline constexpr const char* kOciVersion = "1.3.0";
+
 enum class ContainerStatus : uint8_t { creating, created, running, paused, stopped };
 const char* name(ContainerStatus status);
 
@@ -33,13 +37,13 @@ struct ContainerState {
     std::string id;
     pid_t pid = -1;           // -1: not cloned yet
     uint64_t start_time = 0;  // of the process, clock ticks after boot
+    bool is_created = false;  // `create` is over: nobody sets it up any more
     std::string bundle;
     std::string rootfs;
     std::string created;  // RFC 3339, UTC
     std::string cgroup;   // from the cgroup2 mount's root: "/a/b"; empty: none of its own
     std::string unit;     // of systemd; empty: none
     bool user_unit = false;
-    bool keep_cgroup = false;
     uid_t owner = 0;
     std::vector<std::pair<std::string, std::string>> annotations;
 
@@ -58,12 +62,16 @@ std::optional<uint64_t> start_time_of(pid_t pid);
 // "2026-01-02T03:04:05.678901234Z".
 std::string wall_time_now();
 
-// One container's directory, locked.
+// One container's directory, locked unless it was only looked up.
 class ContainerDirectory {
   public:
     // Makes it; an error if there is one of that name.
     static Result<ContainerDirectory> create(const std::string& root, const std::string& id);
+    // Waits for whoever changes it.
     static Result<ContainerDirectory> open(const std::string& root, const std::string& id);
+    // Without the lock, for who only reads, or sends a signal: a hook, and an engine while hooks
+    // run, ask for the state of a container whose `create` or `start` is under way.
+    static Result<ContainerDirectory> look(const std::string& root, const std::string& id);
     // Names of all that are there, sorted.
     static Result<std::vector<std::string>> list(const std::string& root);
 
@@ -76,12 +84,16 @@ class ContainerDirectory {
 
     // The socket that the stage waits on: bound and listening.
     [[nodiscard]] Result<Fd> listen() const;
+    // Whether it does. Never blocks: the stage may be frozen.
+    [[nodiscard]] Result<bool> is_awaited() const;
     // A connection to it; nothing: nobody waits there, the container has been started or is gone.
     [[nodiscard]] Result<std::optional<Fd>> connect() const;
 
   private:
     ContainerDirectory(Fd directory, Fd parent, std::string id)
         : directory_(std::move(directory)), parent_(std::move(parent)), id_(std::move(id)) {}
+
+    [[nodiscard]] int connect_to_start(int socket) const;
 
     Fd directory_;
     Fd parent_;

@@ -1,19 +1,27 @@
 #include "core/sys.h"
 
 #include <asm/unistd.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 
 #include "core/raw_syscall.h"
 #include "core/try.h"
@@ -48,6 +56,12 @@ Result<void> nothing(long result, const char* operation) {
     if (result < 0)
         return failed(result, operation);
     return {};
+}
+
+Result<size_t> count(long result, const char* operation) {
+    if (result < 0)
+        return failed(result, operation);
+    return static_cast<size_t>(result);
 }
 
 Result<Fd> descriptor(long result, const char* operation) {
@@ -95,10 +109,23 @@ Result<Fd> openat2(int directory, const char* path, uint64_t flags, uint64_t res
 }
 
 Result<size_t> read(int fd, std::span<char> into) {
-    long result = retry_interrupted(__NR_read, fd, into.data(), into.size());
-    if (result < 0)
-        return failed(result, "read");
-    return static_cast<size_t>(result);
+    return count(retry_interrupted(__NR_read, fd, into.data(), into.size()), "read");
+}
+
+Result<size_t> write(int fd, std::string_view text) {
+    return count(retry_interrupted(__NR_write, fd, text.data(), text.size()), "write");
+}
+
+Result<size_t> write_nowait(int fd, std::string_view text) {
+    const iovec piece = {const_cast<char*>(text.data()), text.size()};
+    constexpr long kWhereItStands = -1;
+    return count(retry_interrupted(__NR_pwritev2, fd, &piece, 1, kWhereItStands, 0, RWF_NOWAIT),
+                 "pwritev2");
+}
+
+Result<size_t> send_nowait(int socket, std::string_view text) {
+    return count(retry_interrupted(__NR_sendto, socket, text.data(), text.size(), MSG_DONTWAIT),
+                 "sendto");
 }
 
 Result<void> write_all(int fd, std::string_view text) {
@@ -136,6 +163,16 @@ Result<struct statx> stat(int directory, const char* path, int flags) {
     return facts;
 }
 
+Result<uint64_t> mount_id(int directory, const char* path) {
+    struct statx facts = {};
+    long result = raw::call(__NR_statx, directory, path, 0, STATX_MNT_ID, &facts);
+    if (result >= 0 && !(facts.stx_mask & STATX_MNT_ID))
+        result = -ENOSYS;
+    if (result < 0)
+        return failed(result, "statx");
+    return facts.stx_mnt_id;
+}
+
 Result<long> filesystem_type(const char* path) {
     struct statfs facts;
     long result = raw::call(__NR_statfs, path, &facts);
@@ -158,6 +195,10 @@ Result<void> mkdirat(int directory, const char* path, mode_t mode) {
 
 Result<void> rmdirat(int directory, const char* path) {
     return nothing(raw::call(__NR_unlinkat, directory, path, AT_REMOVEDIR), "rmdir");
+}
+
+Result<void> fchownat(int directory, const char* path, uid_t uid, gid_t gid, int flags) {
+    return nothing(raw::call(__NR_fchownat, directory, path, uid, gid, flags), "fchownat");
 }
 
 Result<void> unlinkat(int directory, const char* path) {
@@ -195,6 +236,36 @@ Result<size_t> getdents(int directory, std::span<char> into) {
     return static_cast<size_t>(result);
 }
 
+Result<std::vector<std::string>> next_names(int directory) {
+    constexpr size_t kPage = 4096;
+    alignas(dirent64) std::array<char, kPage> page;
+    std::vector<std::string> names;
+    while (names.empty()) {
+        const size_t filled = TRY(getdents(directory, page));
+        if (filled == 0)
+            break;
+        for (size_t at = 0; at < filled;) {
+            const auto* entry = reinterpret_cast<const dirent64*>(page.data() + at);
+            const std::string_view name = entry->d_name;
+            if (name != "." && name != "..")
+                names.emplace_back(name);
+            at += entry->d_reclen;
+        }
+    }
+    return names;
+}
+
+Result<std::vector<std::string>> all_names(int directory) {
+    TRY(seek(directory, 0));
+    std::vector<std::string> names;
+    for (;;) {
+        std::vector<std::string> more = TRY(next_names(directory));
+        if (more.empty())
+            return names;
+        std::ranges::move(more, std::back_inserter(names));
+    }
+}
+
 Result<Pipe> pipe() {
     int ends[2] = {-1, -1};
     const long result = raw::call(__NR_pipe2, ends, O_CLOEXEC);
@@ -208,6 +279,70 @@ Result<void> set_nonblocking(int fd) {
     if (flags < 0)
         return failed(flags, "fcntl");
     return nothing(raw::call(__NR_fcntl, fd, F_SETFL, flags | O_NONBLOCK), "fcntl");
+}
+
+Result<SocketPair> socket_pair(int type) {
+    int ends[2] = {-1, -1};
+    const long result = raw::call(__NR_socketpair, AF_UNIX, type | SOCK_CLOEXEC, 0, ends);
+    if (result < 0)
+        return failed(result, "socketpair");
+    return SocketPair{Fd(ends[0]), Fd(ends[1])};
+}
+
+Result<termios> terminal_modes(int fd) {
+    termios modes = {};
+    if (::tcgetattr(fd, &modes) != 0)
+        return tl::unexpected(Error::from_errno(errno, "tcgetattr"));
+    return modes;
+}
+
+Result<void> set_terminal_modes(int fd, const termios& modes) {
+    if (::tcsetattr(fd, TCSANOW, &modes) != 0)
+        return tl::unexpected(Error::from_errno(errno, "tcsetattr"));
+    return {};
+}
+
+Result<winsize> window_size(int fd) {
+    winsize size = {};
+    const long result = raw::call(__NR_ioctl, fd, TIOCGWINSZ, &size);
+    if (result < 0)
+        return failed(result, "TIOCGWINSZ");
+    return size;
+}
+
+Result<void> set_window_size(int fd, const winsize& size) {
+    return nothing(raw::call(__NR_ioctl, fd, TIOCSWINSZ, &size), "TIOCSWINSZ");
+}
+
+Result<pid_t> foreground_group(int fd) {
+    int group = -1;
+    const long result = raw::call(__NR_ioctl, fd, TIOCGPGRP, &group);
+    if (result < 0)
+        return failed(result, "TIOCGPGRP");
+    return group;
+}
+
+Result<pid_t> session_of(int fd) {
+    int session = -1;
+    const long result = raw::call(__NR_ioctl, fd, TIOCGSID, &session);
+    if (result < 0)
+        return failed(result, "TIOCGSID");
+    return session;
+}
+
+Result<Fd> open_peer(int master) {
+    return descriptor(raw::call(__NR_ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC),
+                      "TIOCGPTPEER");
+}
+
+bool is_readable_now(int fd) {
+    pollfd asked = {.fd = fd, .events = POLLIN, .revents = 0};
+    timespec at_once = {};
+    return raw::call(__NR_ppoll, &asked, 1, &at_once, nullptr, 0) > 0;
+}
+
+Result<void> set_close_on_exec(int fd) {
+    return nothing(raw::call(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC), "fcntl");
 }
 
 Result<size_t> bytes_in_pipe(int fd) {
@@ -228,6 +363,27 @@ bool is_same_file(int one, int other) {
 
 Result<Fd> eventfd(unsigned initial, int flags) {
     return descriptor(raw::call(__NR_eventfd2, initial, flags | O_CLOEXEC), "eventfd");
+}
+
+Result<Fd> epoll_create() {
+    return descriptor(raw::call(__NR_epoll_create1, EPOLL_CLOEXEC), "epoll_create1");
+}
+
+Result<void> epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t data) {
+    epoll_event event = {.events = events, .data = {.u64 = data}};
+    return nothing(raw::call(__NR_epoll_ctl, epoll, operation, fd, &event), "epoll_ctl");
+}
+
+Result<size_t> epoll_wait(int epoll, std::span<epoll_event> into,
+                          std::optional<Nanoseconds> timeout) {
+    timespec time = {};
+    if (timeout) {
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*timeout);
+        time = {.tv_sec = seconds.count(), .tv_nsec = (*timeout - seconds).count()};
+    }
+    const long result = raw::call(__NR_epoll_pwait2, epoll, into.data(), into.size(),
+                                  timeout ? &time : nullptr, nullptr, 0);
+    return count(result == -EINTR ? 0 : result, "epoll_pwait2");
 }
 
 Result<Fd> memfd_create(const char* name, unsigned flags) {
@@ -335,6 +491,24 @@ Result<Fd> open_tree(int directory, const char* path, unsigned flags) {
                       "open_tree");
 }
 
+Result<Fd> fsopen(const char* type) {
+    return descriptor(raw::call(__NR_fsopen, type, FSOPEN_CLOEXEC), "fsopen");
+}
+
+Result<void> fsconfig_string(int filesystem, const char* key, const char* value) {
+    return nothing(raw::call(__NR_fsconfig, filesystem, FSCONFIG_SET_STRING, key, value, 0),
+                   "fsconfig");
+}
+
+Result<void> fsconfig_create(int filesystem) {
+    return nothing(raw::call(__NR_fsconfig, filesystem, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0),
+                   "fsconfig");
+}
+
+Result<Fd> fsmount(int filesystem, uint64_t attributes) {
+    return descriptor(raw::call(__NR_fsmount, filesystem, FSMOUNT_CLOEXEC, attributes), "fsmount");
+}
+
 Result<void> mount_setattr(int fd, unsigned flags, const mount_attr& attributes) {
     return nothing(raw::call(__NR_mount_setattr, fd, "", flags | AT_EMPTY_PATH, &attributes,
                              sizeof attributes),
@@ -351,6 +525,18 @@ Result<void> setns(int fd, int kind) {
 
 Result<void> set_dumpable(bool dumpable) {
     return nothing(raw::call(__NR_prctl, PR_SET_DUMPABLE, dumpable ? 1 : 0), "prctl(dumpable)");
+}
+
+Result<int> bpf(int command, bpf_attr& attributes) {
+    // EAGAIN: a signal came while the program was verified; libbpf too tries five times.
+    long result;
+    int attempts = 5;
+    do
+        result = raw::call(__NR_bpf, command, &attributes, sizeof attributes);
+    while (result == -EAGAIN && --attempts > 0);
+    if (result < 0)
+        return failed(result, "bpf");
+    return static_cast<int>(result);
 }
 
 Result<uint64_t> permitted_capabilities() {

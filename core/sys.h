@@ -6,19 +6,25 @@
 #include <linux/mount.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <termios.h>
 
 #include <chrono>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/error.h"
 #include "core/fd.h"
 #include "core/process.h"
+
+union bpf_attr;
 
 namespace sigil::sys {
 
@@ -34,6 +40,12 @@ Result<Fd> open(int directory, const char* path, int flags, mode_t mode = 0);
 Result<Fd> openat2(int directory, const char* path, uint64_t flags, uint64_t resolve,
                    mode_t mode = 0);
 Result<size_t> read(int fd, std::span<char> into);
+Result<size_t> write(int fd, std::string_view text);
+// Without waiting for room, whatever the descriptor's flags: EAGAIN, or EOPNOTSUPP where the file
+// knows no RWF_NOWAIT.
+Result<size_t> write_nowait(int fd, std::string_view text);
+// The same to a socket.
+Result<size_t> send_nowait(int socket, std::string_view text);
 // Writes everything.
 Result<void> write_all(int fd, std::string_view text);
 // The whole of a small file (procfs, cgroupfs: at most one page is kept by its reader).
@@ -42,6 +54,8 @@ Result<std::string> read_file(int directory, const char* path);
 Result<void> write_file(int directory, const char* path, std::string_view text);
 
 Result<struct statx> stat(int directory, const char* path, int flags = 0);
+// Which mount a path is on (STATX_MNT_ID, Linux 5.8); a link's end counts.
+Result<uint64_t> mount_id(int directory, const char* path);
 // The f_type of statfs(2): which kind of filesystem a path is on.
 Result<long> filesystem_type(const char* path);
 Result<long> filesystem_type(int fd);
@@ -50,6 +64,7 @@ Result<void> rmdirat(int directory, const char* path);
 Result<void> unlinkat(int directory, const char* path);
 Result<void> symlinkat(const char* target, int directory, const char* path);
 Result<std::string> readlinkat(int directory, const char* path);
+Result<void> fchownat(int directory, const char* path, uid_t uid, gid_t gid, int flags = 0);
 // Whether we may write there (W_OK); an error says why not.
 Result<void> check_writable(int directory, const char* path);
 // LOCK_EX and the like; blocks unless LOCK_NB is among them.
@@ -57,14 +72,45 @@ Result<void> flock(int fd, int operation);
 Result<void> seek(int fd, uint64_t offset);
 // Entries of a directory from where it stands on, as getdents64(2) packs them; 0 bytes: the end.
 Result<size_t> getdents(int directory, std::span<char> into);
+// Names of its entries but "." and "..", from where it stands on: a page of them, none at the end;
+// and all, from the first on.
+Result<std::vector<std::string>> next_names(int directory);
+Result<std::vector<std::string>> all_names(int directory);
 
 Result<Fd> eventfd(unsigned initial, int flags);
+Result<Fd> epoll_create();
+// `operation`: EPOLL_CTL_ADD and the like; `data` comes back with the events.
+Result<void> epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t data);
+// How many of `into` were filled; 0 once that time has passed, or when a signal came. Without a
+// timeout it waits for ever.
+Result<size_t> epoll_wait(int epoll, std::span<epoll_event> into,
+                          std::optional<Nanoseconds> timeout);
 struct Pipe {
     Fd reader;
     Fd writer;
 };
 Result<Pipe> pipe();
 Result<void> set_nonblocking(int fd);
+// Of AF_UNIX; `type`: SOCK_SEQPACKET and the like.
+struct SocketPair {
+    Fd parent;
+    Fd child;
+};
+Result<SocketPair> socket_pair(int type);
+// Of a terminal (termios(3), ioctl_tty(2)). New modes hold at once.
+Result<termios> terminal_modes(int fd);
+Result<void> set_terminal_modes(int fd, const termios& modes);
+Result<winsize> window_size(int fd);
+Result<void> set_window_size(int fd, const winsize& size);
+// Of our controlling terminal, or by its master of any; 0: a group of another pid namespace.
+Result<pid_t> foreground_group(int fd);
+Result<pid_t> session_of(int fd);
+// The other end of a pseudo-terminal: no path is looked up (TIOCGPTPEER).
+Result<Fd> open_peer(int master);
+// Whether a read would not wait.
+bool is_readable_now(int fd);
+
+Result<void> set_close_on_exec(int fd);
 // How many bytes a pipe holds.
 Result<size_t> bytes_in_pipe(int fd);
 // Whether both descriptors are of one file, pipe or device.
@@ -98,10 +144,18 @@ Result<std::optional<Exit>> peek_exited(int pidfd);
 Result<Fd> pidfd_getfd(int pidfd, int number);
 
 Result<Fd> open_tree(int directory, const char* path, unsigned flags);
+// A filesystem in the making, and a mount of it that is attached nowhere.
+Result<Fd> fsopen(const char* type);
+Result<void> fsconfig_string(int filesystem, const char* key, const char* value);
+Result<void> fsconfig_create(int filesystem);
+Result<Fd> fsmount(int filesystem, uint64_t attributes);
 Result<void> mount_setattr(int fd, unsigned flags, const mount_attr& attributes);
 Result<void> unshare(int flags);
 Result<void> setns(int fd, int kind);
 Result<void> set_dumpable(bool dumpable);
+// What the kernel returns: a descriptor, for the commands that make or open one (close-on-exec
+// always).
+Result<int> bpf(int command, bpf_attr& attributes);
 // Bit n: capability n is in the permitted set.
 Result<uint64_t> permitted_capabilities();
 

@@ -7,13 +7,16 @@
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <linux/keyctl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,32 +24,18 @@
 
 #include "core/exit_code.h"
 #include "core/raw_syscall.h"
+#include "isolation/child.h"
 #include "isolation/clone.h"
+#include "isolation/console.h"
 #include "isolation/meeting.h"
 #include "isolation/network_namespace.h"
 
 namespace sigil::isolation {
 namespace {
 
-constexpr long kDone = 0;
 constexpr pid_t kHelperTid =
     300;  // any number that a new pid namespace has and does not reach soon
-constexpr int kNoPlace = static_cast<int>(Place::none);
-
-// What the child knows beside its plan. It lives on the child's stack.
-struct Child {
-    const Bootstrap* plan;
-    std::array<int, kPlaces> places = {-1, -1, -1, -1, -1};
-    int place = kNoPlace;  // where the working directory is
-    std::array<const char*, kPlaces> empty_directory = {};
-    int null_device = -1;
-    uint32_t network_helper = 0;  // its thread id; 0 once it has ended
-    long network = -1;            // the namespace's descriptor, or -errno
-};
-
-int root_of(const Child& child) {
-    return child.places[static_cast<size_t>(Place::root)];
-}
+constexpr int kIoprioProcess = 1;  // IOPRIO_WHO_PROCESS (ioprio_set(2))
 
 uint64_t now_ns() {
     timespec now = {};
@@ -55,80 +44,13 @@ uint64_t now_ns() {
 }
 
 [[noreturn]] void leave() {
-    for (;;)
+    for (;;) {
         raw::call(__NR_exit_group, kExitRuntimeFailure);
-}
-
-// ---- paths inside the root --------------------------------------------------------------------
-
-long open_in_root(const Child& child, const char* path, uint64_t flags) {
-    open_how how = {
-        .flags = flags | O_CLOEXEC, .mode = 0, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    long fd;
-    do
-        fd = raw::call(__NR_openat2, root_of(child), path, &how, sizeof how);
-    while (fd == -EAGAIN);  // a rename raced with the walk: openat2(2) says to try again
-    return fd;
-}
-
-// Makes what is missing of `path`, one component at a time beneath directories already held open.
-long make_in_root(const Child& child, const char* path, bool is_directory) {
-    char prefix[4096];
-    long parent = root_of(child);
-    size_t length = 0;
-    while (path[length] == '/')
-        prefix[length] = '/', ++length;
-    while (path[length] != '\0') {
-        size_t name = length;
-        while (path[length] != '\0' && path[length] != '/' && length + 1 < sizeof prefix)
-            prefix[length] = path[length], ++length;
-        prefix[length] = '\0';
-        const bool last = path[length] == '\0';
-        long next = open_in_root(child, prefix, O_PATH);
-        if (next == -ENOENT) {
-            // O_NOFOLLOW and EXCL: a dangling link by that name is an error, not a way to
-            // elsewhere.
-            if (!last || is_directory) {
-                long made = raw::call(__NR_mkdirat, parent, prefix + name, 0755);
-                if (made < 0 && made != -EEXIST)  // another container has made it just now
-                    return made;
-                next = raw::call(__NR_openat, parent, prefix + name,
-                                 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-            } else {
-                next = raw::call(__NR_openat, parent, prefix + name,
-                                 O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
-                if (next == -EEXIST)
-                    next = raw::call(__NR_openat, parent, prefix + name,
-                                     O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-            }
-        }
-        if (next < 0)
-            return next;
-        if (parent != root_of(child))
-            raw::call(__NR_close, parent);
-        parent = next;
-        while (path[length] == '/' && length + 1 < sizeof prefix)
-            prefix[length] = '/', ++length;
+        __builtin_trap();  // the container's filter has refused it
     }
-    return parent;
-}
-
-long open_or_make(const Child& child, const char* path, bool is_directory) {
-    long fd = open_in_root(child, path, O_PATH);
-    return fd == -ENOENT ? make_in_root(child, path, is_directory) : fd;
 }
 
 // ---- mounts -----------------------------------------------------------------------------------
-
-long mount_call(const char* source, const char* target, const char* type, uint64_t flags,
-                const char* data) {
-    return raw::call(__NR_mount, source, target, type, flags, data);
-}
-
-long attach(int tree, int target) {
-    return raw::call(__NR_move_mount, tree, "", target, "",
-                     MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
 
 // Sets "a=b,c" on a filesystem context, a key at a time.
 long configure(long context, const char* options) {
@@ -160,6 +82,8 @@ long configure(long context, const char* options) {
 // A filesystem of our own, held by its descriptor from its birth on: what is done in it later
 // cannot be led astray by whatever the root has at that path.
 long new_mount(Child& child, const Step& step) {
+    if (child.is_shared[static_cast<size_t>(step.place)])
+        return kDone;
     long context = raw::call(__NR_fsopen, step.source, FSOPEN_CLOEXEC);
     if (context < 0)
         return context;
@@ -182,50 +106,44 @@ long new_mount(Child& child, const Step& step) {
     return moved;
 }
 
-long enter(Child& child, Place place) {
-    const int index = static_cast<int>(place);
-    if (child.place == index)
-        return kDone;
-    child.place = index;
-    return raw::call(__NR_fchdir, place == Place::root ? root_of(child)
-                                                       : child.places[static_cast<size_t>(index)]);
-}
-
-// "self/fd/N", from /proc's own root: a file of ours by a name that nobody else can change.
-void write_fd_path(char (&path)[24], int fd) {
-    constexpr char kPrefix[] = "self/fd/";
-    size_t length = 0;
-    for (; kPrefix[length]; ++length)
-        path[length] = kPrefix[length];
-    char digits[12];
-    size_t count = 0;
-    do
-        digits[count++] = static_cast<char>('0' + fd % 10);
-    while (fd /= 10);
-    while (count > 0)
-        path[length++] = digits[--count];
-    path[length] = '\0';
-}
-
-long mask_file(const Child& child, const char* name) {
-    char source[24];
-    write_fd_path(source, child.null_device);
-    return mount_call(source, name, nullptr, MS_BIND, nullptr);
-}
-
-// One empty read-only tmpfs serves every directory masked in the same place.
-long mask_directory(Child& child, const char* name) {
-    const char*& first = child.empty_directory[static_cast<size_t>(child.place)];
+// Binds a mask by its descriptor, which nobody else can lead astray, and further ones of that place
+// from the first.
+long bind_mask(int mask, const char*& first, const char* name) {
     if (first)
         return mount_call(first, name, nullptr, MS_BIND, nullptr);
+    long tree =
+        raw::call(__NR_open_tree, mask, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    if (tree < 0)
+        return tree;
+    long moved = raw::call(__NR_move_mount, tree, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH);
+    raw::call(__NR_close, tree);
+    if (moved == kDone)
+        first = name;
+    return moved == -EINVAL ? -ENOTDIR : moved;  // how move_mount(2) says that the kinds differ
+}
+
+long mask_file(Child& child, const char* name) {
+    return bind_mask(child.null_device, child.masked_file[static_cast<size_t>(child.place)], name);
+}
+
+// One empty read-only tmpfs serves every directory.
+long mask_directory(Child& child, const char* name) {
+    const char*& first = child.masked_directory[static_cast<size_t>(child.place)];
+    if (child.empty_directory >= 0)
+        return bind_mask(child.empty_directory, first, name);
     long made = mount_call("tmpfs", name, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
                            "size=0,nr_inodes=1");
-    if (made == kDone)
-        first = name;
-    return made;
+    if (made != kDone)
+        return made;
+    first = name;
+    child.empty_directory = static_cast<int>(
+        raw::call(__NR_openat, AT_FDCWD, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+    return child.empty_directory < 0 ? child.empty_directory : kDone;
 }
 
 long mask(Child& child, const Step& step) {
+    if (child.is_shared[static_cast<size_t>(child.place)])
+        return kDone;
     const bool as_file = step.kind == StepKind::mask_file;
     long done = as_file ? mask_file(child, step.path) : mask_directory(child, step.path);
     if (done == -ENOTDIR)  // this kernel has the other kind there
@@ -233,16 +151,30 @@ long mask(Child& child, const Step& step) {
     return done == -ENOENT ? kDone : done;
 }
 
+bool is_of_type(long fd, long type) {
+    struct statfs facts;
+    return raw::call(__NR_fstatfs, fd, &facts) == kDone && facts.f_type == type;
+}
+
+// Whoever can write to the root can have moved the place from under its mount, or removed both:
+// then the container makes its own.
+long use_shared(Child& child, const Step& step) {
+    constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    const long mount = raw::call(__NR_openat, root_of(child), step.path, kFlags, 0);
+    if (mount < 0 || !is_of_type(mount, SYSFS_MAGIC))
+        return kDone;
+    const auto place = static_cast<size_t>(step.place);
+    child.places[place] = static_cast<int>(mount);
+    child.is_shared[place] = true;
+    const long empty = raw::call(__NR_openat, mount, step.source, kFlags, 0);
+    if (empty >= 0 && is_of_type(empty, TMPFS_MAGIC))
+        child.empty_directory = static_cast<int>(empty);
+    return kDone;
+}
+
 long bind_here(const Step& step) {
     long bound = mount_call(step.path, step.path, nullptr, MS_BIND | MS_REC, nullptr);
     return bound == -ENOENT ? kDone : bound;
-}
-
-long change_attributes(int mount, uint64_t set, uint64_t clear) {
-    mount_attr attributes = {};
-    attributes.attr_set = set;
-    attributes.attr_clr = clear;
-    return raw::call(__NR_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes);
 }
 
 long attach_tree(Child& child, const Step& step) {
@@ -255,12 +187,7 @@ long attach_tree(Child& child, const Step& step) {
 }
 
 long mount_at(Child& child, const Step& step) {
-    long target = open_or_make(child, step.path, true);
-    if (target < 0)
-        return target;
-    child.place = kNoPlace;
-    long done = raw::call(__NR_fchdir, target);
-    raw::call(__NR_close, target);
+    long done = enter_directory(child, step.path);
     return done < 0 ? done
                     : mount_call(step.device_name ? step.device_name : step.source, ".",
                                  step.source, step.flags, step.data);
@@ -290,6 +217,7 @@ long begin_network(Child& child) {
     arguments.set_tid = reinterpret_cast<uint64_t>(&id);
     arguments.set_tid_size = 1;
     child.network_helper = ~0U;
+    child.has_network_helper = true;
     long helper = clone_onto_stack(&arguments, make_network, &child);
     return helper < 0 ? helper : kDone;
 }
@@ -297,6 +225,10 @@ long begin_network(Child& child) {
 long join_network(Child& child, const Step& step) {
     if (step.fd >= 0)
         return raw::call(__NR_setns, step.fd, CLONE_NEWNET);
+    if (!child.has_network_helper) {
+        const long made = make_network_namespace();
+        return made < 0 ? made : raw::call(__NR_close, made);
+    }
     auto* running = static_cast<volatile uint32_t*>(&child.network_helper);
     while (*running != 0)
         raw::call(__NR_futex, running, FUTEX_WAIT, ~0U, nullptr, nullptr, 0);
@@ -350,22 +282,17 @@ long set_ids(const Ids& ids) {
     return raw::call(__NR_setresuid, ids.uid, ids.uid, ids.uid);
 }
 
-long set_capabilities(uint64_t set) {
-    __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-    __user_cap_data_struct data[2] = {};
-    for (int half = 0; half < 2; ++half)
-        data[half].effective = data[half].permitted = static_cast<uint32_t>(set >> (32 * half));
-    return raw::call(__NR_capset, &header, data);
+long install_filter(Child& child, const Step& step) {
+    long installed = raw::call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, step.flags, step.filter);
+    if (installed >= 0 && step.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+        child.seccomp_listener = static_cast<int>(installed);
+    return installed;
 }
 
 long change_directory(Child& child, const char* path) {
     if (path[0] == '/' && path[1] == '\0')
         return enter(child, Place::root);
-    long directory = open_or_make(child, path, true);
-    if (directory < 0)
-        return directory;
-    child.place = kNoPlace;
-    return raw::call(__NR_fchdir, directory);
+    return enter_directory(child, path);
 }
 
 long reset_signal(int signal) {
@@ -412,11 +339,52 @@ long exec_command(const Child& child, const Step& step) {
     return result;
 }
 
+// Its end goes on /dev/console too, for who writes there by name (config.md, "terminal").
+long console(Child& child, const Step& step) {
+    const bool is_awaited = step.fd < 0;
+    const long mount = open_console({.root = root_of(child),
+                                     .channel = is_awaited ? child.plan->channel : step.fd,
+                                     .is_awaited = is_awaited,
+                                     .uid = step.mode,
+                                     .height = static_cast<uint16_t>(step.flags >> 16),
+                                     .width = static_cast<uint16_t>(step.flags)});
+    if (mount < 0)
+        return mount;
+    // A link there would put it anywhere in the container, on a file of /proc too.
+    constexpr const char* kConsole = "/dev/console";
+    long target = open_in_root(child, kConsole, O_PATH, RESOLVE_NO_SYMLINKS);
+    if (target == -ENOENT)
+        target = make_in_root(child, kConsole, false);
+    if (target < 0)
+        return target;
+    const long attached = attach(static_cast<int>(mount), static_cast<int>(target));
+    raw::call(__NR_close, target);
+    raw::call(__NR_close, mount);
+    return attached;
+}
+
+// The filter may have a say in this: who filters sendmsg gets to answer it.
+long pass_listener(Child& child) {
+    const long passed = hand_over(child.plan->channel, static_cast<uint32_t>(Meeting::listener),
+                                  child.seccomp_listener);
+    raw::call(__NR_close, child.seccomp_listener);
+    return passed;
+}
+
+bool is_directory(const char* path) {
+    const long directory = raw::call(__NR_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory >= 0)
+        raw::call(__NR_close, directory);
+    return directory >= 0;
+}
+
 // What exec_command would say, before anybody waits for it.
 long find_command(const ExecArguments& exec) {
     long result = -ENOENT;
     for (const char* const* path = exec.candidates; *path; ++path) {
         long found = raw::call(__NR_faccessat2, AT_FDCWD, *path, X_OK, AT_EACCESS);
+        if (found == kDone && is_directory(*path))
+            found = -EACCES;  // as execve(2) has it
         if (found == kDone)
             return kDone;
         if (found == -EACCES)
@@ -444,6 +412,8 @@ long run(Child& child, const Step& step) {
         }
         case StepKind::detach_old_root:
             return raw::call(__NR_umount2, ".", MNT_DETACH);
+        case StepKind::use_shared:
+            return use_shared(child, step);
         case StepKind::new_mount:
             return new_mount(child, step);
         case StepKind::enter:
@@ -477,6 +447,37 @@ long run(Child& child, const Step& step) {
             return mount_at(child, step);
         case StepKind::read_only_root:
             return change_attributes(root_of(child), MOUNT_ATTR_RDONLY, 0);
+        case StepKind::set_propagation:
+            return mount_call(nullptr, "/", nullptr, step.flags, nullptr);
+        case StepKind::open_proc:
+            return open_proc(child);
+        case StepKind::open_null_mask:
+            return open_null_mask(child);
+        case StepKind::bind_tree:
+            return bind_tree(child, step);
+        case StepKind::new_filesystem:
+            return new_filesystem(child, step);
+        case StepKind::mount_in_root:
+            return mount_in_root(child, step);
+        case StepKind::read_only_mount:
+            return change_attributes(child.places[static_cast<size_t>(step.place)],
+                                     MOUNT_ATTR_RDONLY, 0);
+        case StepKind::enter_directory:
+            return enter_directory(child, step.path);
+        case StepKind::make_device:
+            return make_device(step);
+        case StepKind::ensure_link:
+            return ensure_link(step);
+        case StepKind::hide_host:
+            return hide_host(step);
+        case StepKind::change_root:
+            return change_root(child);
+        case StepKind::mask_path:
+            return mask_path(child, step);
+        case StepKind::protect_path:
+            return protect_path(child, step);
+        case StepKind::write_proc:
+            return write_proc(child, step);
         case StepKind::begin_network:
             return begin_network(child);
         case StepKind::join_network:
@@ -485,6 +486,10 @@ long run(Child& child, const Step& step) {
             return raw::call(__NR_unshare, CLONE_NEWCGROUP);
         case StepKind::set_hostname:
             return raw::call(__NR_sethostname, step.source, step.flags);
+        case StepKind::set_domainname:
+            return raw::call(__NR_setdomainname, step.source, step.flags);
+        case StepKind::raise_loopback:
+            return raise_loopback();
         case StepKind::set_umask:
             raw::call(__NR_umask, step.mode);
             return kDone;
@@ -505,9 +510,29 @@ long run(Child& child, const Step& step) {
         case StepKind::set_ids:
             return set_ids(*step.ids);
         case StepKind::set_capabilities:
-            return set_capabilities(step.flags);
+            return set_capabilities(step.flags, step.flags, 0);
         case StepKind::no_new_privileges:
             return raw::call(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        case StepKind::seccomp:
+            return install_filter(child, step);
+        case StepKind::become_user:
+            return become_user(step);
+        case StepKind::keep_capabilities:
+            return raw::call(__NR_prctl, PR_SET_KEEPCAPS, step.flags, 0, 0, 0);
+        case StepKind::set_capability_sets:
+            return set_capability_sets(step);
+        case StepKind::set_scheduler:
+            return raw::call(__NR_sched_setattr, 0, step.words, 0);
+        case StepKind::set_io_priority:
+            return raw::call(__NR_ioprio_set, kIoprioProcess, 0, step.flags);
+        case StepKind::set_personality:
+            return raw::call(__NR_personality, step.flags);
+        case StepKind::set_memory_policy:
+            return raw::call(__NR_set_mempolicy, step.mode, step.words, step.device);
+        case StepKind::enter_cwd:
+            return enter_cwd(child, step);
+        case StepKind::check_cwd:
+            return check_cwd();
         case StepKind::change_directory:
             return change_directory(child, step.path);
         case StepKind::keep_descriptor:
@@ -532,6 +557,10 @@ long run(Child& child, const Step& step) {
             return raw::call(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
         case StepKind::meet_parent:
             return meet_parent(child.plan->channel, static_cast<uint32_t>(step.flags));
+        case StepKind::open_console:
+            return console(child, step);
+        case StepKind::pass_listener:
+            return pass_listener(child);
         case StepKind::find_command:
             return find_command(*step.exec);
         case StepKind::await_start:

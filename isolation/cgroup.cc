@@ -10,6 +10,7 @@
 #include "core/runs.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/bundle_cgroup.h"
 #include "isolation/cgroup_removal.h"
 
 namespace sigil::isolation {
@@ -20,6 +21,13 @@ constexpr uint64_t kCpuPeriod = 100'000;  // microseconds; the kernel's default
 
 std::string number_or_max(uint64_t value) {
     return value == UINT64_MAX ? "max" : fmt::format("{}", value);
+}
+
+// What asked for a limit: the option, or in a bundle the property.
+std::string origin_of(const Resources& resources, const char* option, const char* property) {
+    if (!resources.json_path)
+        return option;
+    return resources.json_path->empty() ? property : *resources.json_path + "." + property;
 }
 
 // "key value" lines; keys that aren't there leave their field as it is.
@@ -121,11 +129,13 @@ Cgroup& Cgroup::operator=(Cgroup&& other) noexcept {
     entry_ = std::move(other.entry_);
     memory_events_ = std::move(other.memory_events_);
     cgroup_events_ = std::move(other.cgroup_events_);
+    parents_ = std::move(other.parents_);
+    is_kept_ = other.is_kept_;
     return *this;
 }
 
 Cgroup::~Cgroup() {
-    if (parent_ || host_)
+    if (!is_kept_ && (parent_ || host_))
         (void)remove();
 }
 
@@ -181,6 +191,54 @@ Result<Cgroup> Cgroup::make(const CgroupHost& host, const CgroupParents& parents
     return cgroup;
 }
 
+Result<Cgroup> Cgroup::open_at(const CgroupHost* host, std::string path) {
+    if (!host)
+        return failure("no cgroup v2 is mounted on this machine");
+    Fd directory = TRY(sys::open(host->root(), CgroupHost::relative(path), O_RDONLY | O_DIRECTORY),
+                       "open cgroup {}", host->absolute(path));
+    Cgroup cgroup(std::move(directory), host, std::move(path));
+    cgroup.keep();
+    return cgroup;
+}
+
+Result<Cgroup> Cgroup::create_at(const CgroupHost* host, std::string path,
+                                 const Resources& resources) {
+    if (!host)
+        return failure("linux.cgroupsPath: no cgroup v2 is mounted on this machine");
+    auto parents = std::make_unique<MadeCgroups>();
+    auto create = [&]() -> Result<Cgroup> {
+        TRY(prepare_bundle_parent(*host, path, needed_controllers(resources), *parents),
+            "cgroup {}", path);
+        auto made = sys::mkdirat(host->root(), CgroupHost::relative(path), 0755);
+        const bool is_there = !made && made.error().is(EEXIST);
+        if (!is_there)
+            TRY(std::move(made), "linux.cgroupsPath: make cgroup {}", host->absolute(path));
+        Cgroup cgroup = TRY(open_at(host, path), "linux.cgroupsPath");
+        if (is_there)
+            TRY(cgroup.check_unused(), "linux.cgroupsPath: cgroup {}", host->absolute(path));
+        cgroup.is_kept_ = is_there;
+        TRY(cgroup.apply(resources));
+        cgroup.is_kept_ = false;
+        return cgroup;
+    };
+    auto created = create();
+    if (created)
+        created->parents_ = std::move(parents);
+    else
+        host->remove_made(*parents);
+    return created;
+}
+
+// Another container's processes would get our limits and be killed with ours.
+Result<void> Cgroup::check_unused() {
+    if (TRY(is_populated()))
+        return failure("it has processes already");
+    auto frozen = read_number("cgroup.freeze");
+    if (frozen && *frozen != 0)
+        return failure("it is frozen");
+    return {};
+}
+
 void Cgroup::close_directory() {
     if (host_)
         directory_.reset();
@@ -190,39 +248,85 @@ std::string Cgroup::file(const char* name) const {
     return directory_ ? name : std::string(CgroupHost::relative(path_)) + "/" + name;
 }
 
-Result<void> Cgroup::apply(const Resources& resources) {
-    auto set = [this](const char* option, const char* file, std::string_view value) {
-        auto written = write(file, value);
-        if (!written)
-            written = tl::unexpected(std::move(written).error().in(
-                fmt::format("{}: write {} to {} of cgroup {}", option, value, file, path_)));
+Result<void> Cgroup::set(std::string_view origin, const std::string& name, std::string_view value) {
+    auto written = write(name.c_str(), value);
+    if (!written)
+        written = tl::unexpected(std::move(written).error().in(
+            fmt::format("{}: write {} to {} of cgroup {}", origin, value, name, path_)));
+    return written;
+}
+
+Result<void> Cgroup::set(const Resources::File& one) {
+    auto written = set(one.origin, one.name, one.value);
+    if (written || !written.error().is(ENOENT))
         return written;
-    };
+    if (one.may_be_missing)
+        return {};
+    return one.other_name.empty() ? std::move(written)
+                                  : set(one.origin, one.other_name, one.other_value);
+}
+
+// Where the controller is missing there is no limit anyway.
+Result<void> Cgroup::set_limit(std::string origin, const char* name, uint64_t limit) {
+    return set({.name = name,
+                .value = number_or_max(limit),
+                .origin = std::move(origin),
+                .may_be_missing = limit == UINT64_MAX});
+}
+
+// cgroup v2 takes a limit below what is in use, and kills for it.
+Result<void> Cgroup::check_memory(const Resources& resources) {
+    if (!resources.check_memory || !resources.memory)
+        return {};
+    const std::string origin = origin_of(resources, "--memory", "memory.limit");
+    const std::string text =
+        TRY(sys::read_file(base(), file("memory.current").c_str()), "{}", origin);
+    const uint64_t used =
+        TRY(parse_number(std::string_view(text).substr(0, text.find('\n'))), "memory.current");
+    if (used > *resources.memory)
+        return failure("{}: {} is below the {} in use", origin, format_size(*resources.memory),
+                       format_size(used));
+    return {};
+}
+
+Result<void> Cgroup::apply_memory(const Resources& resources) {
+    TRY(check_memory(resources));
     if (resources.memory)
-        TRY(set("--memory", "memory.max", number_or_max(*resources.memory)));
+        TRY(set_limit(origin_of(resources, "--memory", "memory.limit"), "memory.max",
+                      *resources.memory));
     if (resources.memory_high)
-        TRY(set("--memory-high", "memory.high", number_or_max(*resources.memory_high)));
+        TRY(set_limit("--memory-high", "memory.high", *resources.memory_high));
     if (resources.memory_swap) {
         const uint64_t total = *resources.memory_swap;
-        const uint64_t swap = total == UINT64_MAX ? total : total - resources.memory.value_or(0);
-        TRY(set("--memory-swap", "memory.swap.max", number_or_max(swap)));
-    } else if (resources.memory) {
-        // The limit is the limit: no swap on top. A kernel without swap accounting has no such
-        // file.
-        auto written = set("--memory", "memory.swap.max", "0");
-        if (!written && !written.error().is(ENOENT))
-            return written;
+        const uint64_t memory = resources.memory.value_or(0);
+        const bool is_alone = total == UINT64_MAX || memory == UINT64_MAX;
+        return set_limit(origin_of(resources, "--memory-swap", "memory.swap"), "memory.swap.max",
+                         is_alone ? total : total - memory);
     }
-    if (resources.cpu_quota)
-        TRY(set("--cpus", "cpu.max", fmt::format("{} {}", *resources.cpu_quota, kCpuPeriod)));
+    if (!resources.memory || resources.json_path)
+        return {};
+    // The limit is the limit: no swap on top. A kernel without swap accounting has no such file.
+    return set(
+        {.name = "memory.swap.max", .value = "0", .origin = "--memory", .may_be_missing = true});
+}
+
+Result<void> Cgroup::apply(const Resources& resources) {
+    TRY(apply_memory(resources));
+    if (resources.cpu_quota || resources.cpu_period)
+        TRY(set(origin_of(resources, "--cpus", resources.cpu_quota ? "cpu.quota" : "cpu.period"),
+                "cpu.max",
+                fmt::format("{} {}", number_or_max(resources.cpu_quota.value_or(UINT64_MAX)),
+                            resources.cpu_period.value_or(kCpuPeriod))));
     if (!resources.cpuset_cpus.empty())
-        TRY(set("--cpuset-cpus", "cpuset.cpus", resources.cpuset_cpus));
+        TRY(set(origin_of(resources, "--cpuset-cpus", "cpu.cpus"), "cpuset.cpus",
+                resources.cpuset_cpus));
     if (resources.pids)
-        TRY(set("--pids-limit", "pids.max", number_or_max(*resources.pids)));
+        TRY(set_limit(origin_of(resources, "--pids-limit", "pids.limit"), "pids.max",
+                      *resources.pids));
     for (const std::string& line : resources.io_max)
         TRY(set("--io-max", "io.max", line));
-    for (const Resources::File& file : resources.files)
-        TRY(set(file.origin.c_str(), file.name.c_str(), file.value));
+    for (const Resources::File& one : resources.files)
+        TRY(set(one));
     return {};
 }
 
@@ -287,6 +391,9 @@ Result<void> Cgroup::remove() {
         return removed;
     directory_.reset();
     parent_.reset();
+    if (parents_)
+        host_->remove_made(*parents_);
+    parents_.reset();
     host_ = nullptr;
     if (record_)
         std::exchange(record_, nullptr)->forget(entry_);

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,17 @@ class Cgroup {
     static Result<std::optional<Cgroup>> create(const CgroupHost* host, CgroupParents& parents,
                                                 const Spec& spec, const std::string& name);
 
+    // A bundle's, at that very path ("/a/b"), which other processes will open by it. Its parents
+    // are made and get what controllers there are, those of `resources` without fail; the limits
+    // are written. One that is there already is taken if it has no process and is not frozen.
+    // Removed with this object, and so are the parents made here, unless keep() is called. An error
+    // names linux.cgroupsPath, or what of the limits was refused. `host` must outlive it.
+    static Result<Cgroup> create_at(const CgroupHost* host, std::string path,
+                                    const Resources& resources);
+    // One that another process has made, or is the owner of; not removed with this object. ENOENT:
+    // it is gone.
+    static Result<Cgroup> open_at(const CgroupHost* host, std::string path);
+
     // For tests: a cgroup whose files are in `directory`, and which is removed as `name` in
     // `parent`.
     Cgroup(Fd directory, Fd parent, std::string name, std::string path);
@@ -40,8 +52,11 @@ class Cgroup {
     Cgroup& operator=(Cgroup&& other) noexcept;
     Cgroup(const Cgroup&) = delete;
     Cgroup& operator=(const Cgroup&) = delete;
-    // Removes what remove() has not.
+    // Removes what remove() has not, unless it is kept.
     ~Cgroup();
+
+    // From now on it outlives this object; remove() still removes it.
+    void keep() { is_kept_ = true; }
 
     // For CLONE_INTO_CGROUP; -1 after close_directory().
     [[nodiscard]] int directory() const { return directory_.get(); }
@@ -61,6 +76,9 @@ class Cgroup {
     Result<int> open_cgroup_events();
     Result<bool> is_populated();
 
+    // Writes the limits that are set; what they don't speak of stays as it is. An error names the
+    // option or the property of JSON.
+    Result<void> apply(const Resources& resources);
     Result<void> write(const char* file, std::string_view value);
     // A file that holds one number, or "max" (UINT64_MAX).
     Result<uint64_t> read_number(const char* file) const;
@@ -74,7 +92,12 @@ class Cgroup {
                                std::string path, const std::string& container);
     Cgroup(Fd directory, const CgroupHost* host, std::string path)
         : directory_(std::move(directory)), host_(host), path_(std::move(path)) {}
-    Result<void> apply(const Resources& resources);
+    Result<void> apply_memory(const Resources& resources);
+    Result<void> check_memory(const Resources& resources);
+    Result<void> set(std::string_view origin, const std::string& name, std::string_view value);
+    Result<void> set(const Resources::File& one);
+    Result<void> set_limit(std::string origin, const char* name, uint64_t limit);
+    Result<void> check_unused();
     // A file of its own, as a directory's descriptor and a path from there.
     [[nodiscard]] int base() const { return directory_ ? directory_.get() : host_->root(); }
     [[nodiscard]] std::string file(const char* name) const;
@@ -89,6 +112,8 @@ class Cgroup {
     RunRecord::Entry entry_;
     Fd memory_events_;
     Fd cgroup_events_;
+    std::unique_ptr<MadeCgroups> parents_;  // made with it; null: none
+    bool is_kept_ = false;
 };
 
 }  // namespace sigil::isolation

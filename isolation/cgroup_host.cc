@@ -227,11 +227,16 @@ std::vector<std::string> needed_controllers(const Resources& resources) {
         if (condition && std::ranges::find(needed, controller) == needed.end())
             needed.emplace_back(controller);
     };
-    need(resources.memory || resources.memory_high || resources.memory_swap || resources.oom_group,
+    // "No limit" needs nothing: it is what there is without the controller.
+    auto limits = [](std::optional<uint64_t> limit) {
+        return limit.value_or(UINT64_MAX) != UINT64_MAX;
+    };
+    need(limits(resources.memory) || limits(resources.memory_high) ||
+             limits(resources.memory_swap) || resources.oom_group,
          "memory");
-    need(resources.cpu_quota.has_value(), "cpu");
+    need(resources.cpu_quota || resources.cpu_period, "cpu");
     need(!resources.cpuset_cpus.empty(), "cpuset");
-    need(resources.pids.has_value(), "pids");
+    need(limits(resources.pids), "pids");
     need(!resources.io_max.empty(), "io");
     for (const Resources::File& file : resources.files) {
         std::string_view controller = std::string_view(file.name).substr(0, file.name.find('.'));

@@ -54,6 +54,9 @@ class CgroupHost {
     // Removes those of them that are empty, and forgets all.
     void remove_made(MadeCgroups& made) const;
 
+    // Why the mount's root does not have it: a v1 hierarchy has, or the kernel has not.
+    [[nodiscard]] Error missing_at_root(const std::string& controller) const;
+
     // "/a/b" as a path of the machine.
     [[nodiscard]] std::string absolute(const std::string& path) const;
 
@@ -67,7 +70,6 @@ class CgroupHost {
     Result<void> make_parent(const std::string& path, MadeCgroups& made) const;
     Result<void> enable(const std::string& path, const std::vector<std::string>& controllers,
                         MadeCgroups& made) const;
-    [[nodiscard]] Error missing_at_root(const std::string& controller) const;
 
     CgroupPaths paths_;
     Fd root_;

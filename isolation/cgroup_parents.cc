@@ -3,12 +3,10 @@
 #include <errno.h>
 
 #include "core/try.h"
+#include "isolation/delegation.h"
 
 namespace sigil::isolation {
 namespace {
-
-// Where containers go when the supervisor's own cgroup cannot hold limited children.
-constexpr const char* kFallbackParent = "/sigil";
 
 // "//a///b/" as "/a/b": a path that stays beneath the mount's root.
 std::string single_slashes(std::string_view path) {
@@ -62,9 +60,20 @@ Result<std::string> CgroupParents::choose(const Spec& spec,
                                                       : below(host_->own(), spec.cgroup_parent));
         return TRY(prepare(std::move(path), controllers), "--cgroup-parent {}", spec.cgroup_parent);
     }
-    auto prepared = prepare(host_->own(), controllers);
+    const std::string& own = host_->own();
+    const Delegation delegation = find_delegation(*host_, own);
+    if (delegation.is_foreign)
+        return prepare(kFallbackParent, controllers);
+    auto prepared = prepare(own, controllers);
     if (prepared || !prepared.error().is(EBUSY))
         return prepared;
+    if (delegation.root) {
+        if (*delegation.root == own)
+            TRY(move_aside(*host_, own));
+        prepared = prepare(*delegation.root, controllers);
+        if (prepared || !prepared.error().is(EBUSY))
+            return prepared;
+    }
     return prepare(kFallbackParent, controllers);
 }
 

@@ -14,6 +14,9 @@
 
 namespace sigil::isolation {
 
+// Where containers go when the supervisor's own cgroup cannot hold limited children.
+inline constexpr const char* kFallbackParent = "/sigil";
+
 class CgroupParents {
   public:
     // `group`: a cgroup of the supervisor's own, that all its containers' are below: "sigil-web";

@@ -3,21 +3,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 
-#include <algorithm>
-#include <array>
 #include <string_view>
 
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/cgroup_wait.h"
 
 namespace sigil::isolation {
 namespace {
-
-// The kernel tells of a change of cgroup.events at most every 10 ms, and may let a cgroup be
-// removed a moment after it says that nothing is left in it.
-constexpr std::chrono::milliseconds kLongestPause(10);
 
 // rmdir(2) on cgroupfs says EBUSY for processes and for directories below alike.
 bool is_in_use(const Error& error) {
@@ -61,22 +55,11 @@ Result<void> end_cgroup(int parent, const char* name, int directory,
     if (removed || !is_in_use(removed.error()))
         return removed;
     TRY(sys::write_file(directory, "cgroup.kill", "1"), "kill what is in it");
-    Fd events = TRY(sys::open(directory, "cgroup.events", O_RDONLY));
-    for (;;) {
-        std::array<char, 256> ignored;
-        TRY(sys::seek(events.get(), 0));
-        (void)sys::read(events.get(), ignored);  // arms the next POLLPRI
+    TRY(wait_for_events(directory, deadline, [&](std::string_view) -> Result<bool> {
         removed = remove_whole(parent, name, directory);
-        if (removed || !is_in_use(removed.error()))
-            return removed;
-        const auto left = deadline - sys::monotonic_now();
-        if (left <= left.zero())
-            return removed;
-        const auto pause = std::min<std::chrono::nanoseconds>(left, kLongestPause);
-        pollfd changed = {.fd = events.get(), .events = POLLPRI, .revents = 0};
-        (void)::poll(&changed, 1,
-                     static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(pause).count()));
-    }
+        return removed || !is_in_use(removed.error());
+    }));
+    return removed;
 }
 
 }  // namespace sigil::isolation

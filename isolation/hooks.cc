@@ -2,13 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +21,7 @@
 #include "core/process.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/namespaces.h"
 
 namespace sigil::isolation {
 namespace {
@@ -30,28 +36,108 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
     return pointers;
 }
 
+// Where a hook runs that is one of the container's.
+struct Within {
+    int process = -1;  // pidfd; none: the hook runs where we do
+    uint64_t spaces = 0;
+    int root = -1;
+};
+
 struct Child {
     const char* path;
     char* const* argv;
     char* const* envp;
     int input;
     int output;
-    int within;
+    Within within;
 };
 
 // After fork: async-signal-safe calls alone. Exits with an errno where it does not execute.
+[[noreturn]] void execute(const Child& child) {
+    ::execve(child.path, child.argv, child.envp);
+    ::_exit(errno == ENOENT ? kExitNotFound : kExitNotExecutable);
+}
+
+// The hook itself, of the process that waits for it. Killed through that one: if it were killed
+// too, the hook would go to whoever reaps orphans on the host, and the container's PID 1 could not
+// end before that has been done (pid_namespaces(7)).
+volatile pid_t inner_hook = 0;
+
+void kill_inner_hook(int) {
+    if (inner_hook > 0)
+        ::kill(inner_hook, SIGKILL);
+}
+
+// Ends as the child does.
+[[noreturn]] void end_as(pid_t child) {
+    int word = 0;
+    while (::waitpid(child, &word, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFSIGNALED(word)) {
+        ::prctl(PR_SET_DUMPABLE, 0);  // one core is enough
+        ::signal(WTERMSIG(word), SIG_DFL);
+        ::kill(::getpid(), WTERMSIG(word));
+    }
+    ::_exit(WEXITSTATUS(word));
+}
+
+// The namespaces, and the root of the process, which need not be the topmost mount that setns(2)
+// leads to: createContainer hooks see the host's still (config.md, "createContainer Hooks"). A pid
+// namespace is that of children alone.
+bool enter(const Within& within) {
+    const int spaces = static_cast<int>(within.spaces);
+    if (spaces != 0 && ::setns(within.process, spaces) != 0)
+        return false;
+    if (::fchdir(within.root) != 0 || ::chroot(".") != 0)
+        return false;
+    if (within.spaces & CLONE_NEWUSER) {
+        (void)::syscall(SYS_setgroups, 0, nullptr);  // may be denied there
+        if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0)
+            return false;
+    }
+    if (!(within.spaces & CLONE_NEWPID))
+        return true;
+    ::signal(SIGTERM, kill_inner_hook);
+    const pid_t inner = ::fork();
+    if (inner > 0) {
+        inner_hook = inner;
+        end_as(inner);
+    }
+    return inner == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+}
+
 [[noreturn]] void become(const Child& child) {
-    constexpr int kSpaces =
-        CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWPID;
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     if (::dup2(child.input, 0) < 0 || ::dup2(child.output, 1) < 0 || ::dup2(child.output, 2) < 0)
         ::_exit(kExitRuntimeFailure);
-    if (child.within >= 0 && ::setns(child.within, kSpaces) != 0)
+    if (child.within.process >= 0 && !enter(child.within)) {
+        constexpr char kWords[] = "cannot enter the container's namespaces";
+        (void)!::write(2, kWords, sizeof kWords - 1);
         ::_exit(kExitRuntimeFailure);
-    ::execve(child.path, child.argv, child.envp);
-    ::_exit(errno == ENOENT ? kExitNotFound : kExitNotExecutable);
+    }
+    execute(child);
+}
+
+// False: the limit has passed.
+bool await_end(const Fd& pidfd, std::optional<std::chrono::seconds> limit) {
+    const auto deadline = sys::monotonic_now() + limit.value_or(std::chrono::seconds(0));
+    for (;;) {
+        pollfd ended = {.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+        int wait = -1;
+        if (limit) {
+            constexpr std::chrono::milliseconds kLongest(INT_MAX);
+            const auto left =
+                std::chrono::ceil<std::chrono::milliseconds>(deadline - sys::monotonic_now());
+            wait =
+                static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), kLongest).count());
+        }
+        if (::poll(&ended, 1, wait) > 0)
+            return true;
+        if (limit && sys::monotonic_now() >= deadline)
+            return false;
+    }
 }
 
 // The end of what a hook has written, on one line.
@@ -66,7 +152,7 @@ std::string tail_of(int file) {
     return printable(text);
 }
 
-Result<void> run_hook(const Hook& hook, std::string_view state, int within) {
+Result<void> run_hook(const Hook& hook, std::string_view state, const Within& within) {
     Fd input = TRY(sys::memfd_create("state", 0));
     TRY(sys::write_all(input.get(), state));
     TRY(sys::seek(input.get(), 0));
@@ -83,22 +169,14 @@ Result<void> run_hook(const Hook& hook, std::string_view state, int within) {
     if (pid == 0)
         become(child);
     Fd pidfd = TRY(sys::pidfd_open(pid));
-    pollfd ended = {.fd = pidfd.get(), .events = POLLIN, .revents = 0};
-    constexpr int kForEver = -1;
-    const auto limit =
-        hook.timeout ? std::chrono::duration_cast<std::chrono::milliseconds>(*hook.timeout).count()
-                     : kForEver;
-    int ready;
-    do
-        ready = ::poll(&ended, 1, static_cast<int>(limit));
-    while (ready < 0 && errno == EINTR);
-    if (ready == 0)
-        (void)sys::pidfd_send_signal(pidfd.get(), SIGKILL);
+    const bool in_time = await_end(pidfd, hook.timeout);
+    if (!in_time)
+        (void)sys::pidfd_send_signal(pidfd.get(), within.spaces & CLONE_NEWPID ? SIGTERM : SIGKILL);
     int word = 0;
     while (::waitpid(pid, &word, 0) < 0 && errno == EINTR) {
     }
     const ExitStatus status = ExitStatus::from_wait_word(word);
-    if (ready == 0)
+    if (!in_time)
         return failure("timed out after {} s", hook.timeout->count());
     if (status.exit_code() == 0)
         return {};
@@ -111,7 +189,18 @@ Result<void> run_hook(const Hook& hook, std::string_view state, int within) {
 
 }  // namespace
 
-Result<void> run_hooks(std::span<const Hook> hooks, std::string_view state, int within) {
+Result<void> run_hooks(std::span<const Hook> hooks, std::string_view state,
+                       const Process* process) {
+    if (hooks.empty())
+        return {};
+    Within within;
+    Fd root;
+    if (process) {
+        root = TRY(sys::open(AT_FDCWD, fmt::format("/proc/{}/root", process->pid).c_str(),
+                             O_PATH | O_DIRECTORY),
+                   "open the container's root");
+        within = {process->pidfd.get(), TRY(foreign_namespaces(process->pid)), root.get()};
+    }
     for (const Hook& hook : hooks)
         TRY(run_hook(hook, state, within), "{}: {}", hook.origin, printable(hook.path));
     return {};

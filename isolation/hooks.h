@@ -7,12 +7,15 @@
 
 #include "core/error.h"
 #include "core/oci.h"
+#include "core/process.h"
 
 namespace sigil::isolation {
 
-// Runs them one after the other, each until it has ended. `within`: a pidfd of the container's
-// process, whose namespaces they run in; -1: ours. An error names the first that failed, could not
-// be run or took longer than its timeout (which kills it), and tells what it wrote last.
-Result<void> run_hooks(std::span<const Hook> hooks, std::string_view state, int within = -1);
+// Runs them one after the other, each until it has ended. `within`: the container's process, in
+// whose namespaces and whose root they run, as its children would; null: in ours. An error names
+// the first that failed, could not be run or took longer than its timeout (which kills it), and
+// tells what it wrote last.
+Result<void> run_hooks(std::span<const Hook> hooks, std::string_view state,
+                       const Process* within = nullptr);
 
 }  // namespace sigil::isolation

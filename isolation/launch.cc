@@ -1,9 +1,12 @@
 #include "isolation/launch.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +17,9 @@
 #include "isolation/clone.h"
 #include "isolation/embedded.h"
 #include "isolation/launch_plan.h"
+#include "isolation/launch_prepared.h"
+#include "isolation/namespaces.h"
+#include "isolation/notify_socket.h"
 #include "isolation/root_tree.h"
 #include "isolation/shared_roots.h"
 #include "isolation/users.h"
@@ -29,8 +35,12 @@ struct Stacks {
     alignas(16) char second[kStackSize];
 };
 
-// A thread has one launch under way at a time: the stacks are its child's until then.
-thread_local Stacks stacks;
+// A thread has one launch under way at a time: the stacks are its child's until then. Not in the
+// thread's own block, all of which libc writes zeros to: most of it is never used.
+Stacks& stacks() {
+    thread_local std::unique_ptr<Stacks> own(new Stacks);
+    return *own;
+}
 
 // The command's environment: a standard PATH, HOME and the like where the user says nothing.
 std::vector<std::string> complete_environment(const Spec& spec, const User& user,
@@ -49,11 +59,6 @@ std::vector<std::string> complete_environment(const Spec& spec, const User& user
     return env;
 }
 
-uint64_t namespace_flags() {
-    // The network's is made by the child's helper, the cgroup's once the child is in its cgroup.
-    return CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
-}
-
 [[noreturn]] void run_child(void* bootstrap) {
     run_bootstrap(*static_cast<const Bootstrap*>(bootstrap));
 }
@@ -62,14 +67,31 @@ Time as_time(uint64_t nanoseconds) {
     return Time(static_cast<int64_t>(nanoseconds));
 }
 
-}  // namespace
+// An error of the command's execve: with the exit code that shells have for it.
+Error command_failure(Error error, bool interpreter_missing) {
+    if (!error.is(ENOENT))
+        return std::move(error).exiting(kExitNotExecutable);
+    if (interpreter_missing)
+        error = std::move(error).in("the interpreter it names is not in the container");
+    return std::move(error).exiting(kExitNotFound);
+}
 
-struct Launch::Prepared {
-    RootTrees trees;
-    std::vector<Fd> streams;
-    Fd network;
-    LaunchPlan plan;
-};
+// The same of a bundle. Engines look for the words that Go has for it, all in lower case: Docker's
+// 127 comes from "executable file not found" or "no such file or directory", its 126 from
+// "permission denied".
+Error bundle_command_failure(int code, const std::string& command, bool interpreter_missing) {
+    std::string description = strerrordesc_np(code) ? strerrordesc_np(code) : "unknown error";
+    description[0] = static_cast<char>(::tolower(static_cast<unsigned char>(description[0])));
+    std::string_view reason;
+    if (interpreter_missing)
+        reason = "the interpreter it names is not in the container: ";
+    else if (code == ENOENT && command.find('/') == std::string::npos)
+        reason = "executable file not found in $PATH: ";
+    return Error::because(fmt::format("{}: {}{}", command, reason, description))
+        .exiting(code == ENOENT ? kExitNotFound : kExitNotExecutable);
+}
+
+}  // namespace
 
 Result<LaunchContext> LaunchContext::open(bool with_init, std::string group, RunRecord* record) {
     LaunchContext context;
@@ -85,9 +107,9 @@ Result<LaunchContext> LaunchContext::open(bool with_init, std::string group, Run
 
 LaunchOutcome Launch::run() {
     LaunchOutcome outcome;
-    auto done = prepare(outcome);
+    auto done = request_.spec.oci ? prepare_bundle(outcome) : prepare(outcome);
     if (done)
-        done = clone(outcome);
+        done = prepared_->child ? clone_staged(outcome) : clone(outcome);
     if (!done)
         outcome.error = std::move(done).error();
     if (outcome.cgroup)
@@ -132,6 +154,31 @@ Result<void> Launch::open_streams(Prepared& prepared, ProcessSources& process) {
     return {};
 }
 
+// What sd_notify(3) and sd_watchdog_enabled(3) of the command look for.
+Result<void> Launch::open_notify(Prepared& prepared, OpenedSources& sources,
+                                 ProcessSources& process) {
+    if (request_.notify_mount < 0)
+        return {};
+    sources.notify_mount = request_.notify_mount;
+    if (site_) {
+        Fd copy = TRY(sys::pidfd_getfd(context_.supervisor.get(), request_.notify_mount),
+                      "pass --notify's mount on");
+        sources.notify_mount = copy.get();
+        prepared.streams.push_back(std::move(copy));
+    }
+    auto set = [&process](const char* name, const std::string& value) {
+        const std::string prefix = std::string(name) + "=";
+        std::erase_if(process.env, [&](const std::string& v) { return v.starts_with(prefix); });
+        process.env.push_back(prefix + value);
+    };
+    set("NOTIFY_SOCKET", kNotifySocketInside);
+    if (!context_.watchdog_usec.empty()) {
+        set("WATCHDOG_USEC", context_.watchdog_usec);
+        set("WATCHDOG_PID", std::to_string(command_pid(request_.spec)));
+    }
+    return {};
+}
+
 Result<void> Launch::prepare(LaunchOutcome& outcome) {
     const Spec& spec = request_.spec;
     prepared_ = {new Prepared, [](Prepared* prepared) { delete prepared; }};
@@ -142,6 +189,7 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
     if (site_ && spec.network == Network::none) {
         prepared.network = site_->take_network();
         sources.network = prepared.network.get();
+        sources.is_busy = site_->is_busy();
     }
     const std::string& hostname = spec.hostname.empty() ? request_.name : spec.hostname;
     User user = TRY(find_user(prepared.trees.root.get(), spec.user), "--user");
@@ -153,8 +201,14 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
         .ignored_signals = context_.ignored_signals,
         .supervisor = context_.supervisor.get(),
         .init_image = context_.init_image.get(),
+        .bounding = site_ ? site_->bounding() : std::nullopt,
     };
     TRY(open_streams(prepared, process));
+    if (spec.terminal) {
+        prepared.terminal = TRY(sys::socket_pair(SOCK_SEQPACKET), "--tty");
+        process.terminal = prepared.terminal->child.get();
+    }
+    TRY(open_notify(prepared, sources, process));
     TRY(plan_mounts(spec, hostname, sources, prepared.plan));
     plan_process(spec, process, prepared.plan);
     outcome.cgroup =
@@ -170,12 +224,13 @@ Result<void> Launch::clone(LaunchOutcome& outcome) {
         .init = plan.init,
         .root = prepared_->trees.root.get(),
         .report = &report_,
-        .second_stack = stacks.second,
-        .second_stack_size = sizeof stacks.second,
+        .second_stack = stacks().second,
+        .second_stack_size = sizeof stacks().second,
     };
     int pidfd = -1;
     clone_args arguments = {};
-    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | namespace_flags();
+    arguments.flags =
+        CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | new_namespace_flags(request_.spec);
     arguments.parent_tid = reinterpret_cast<uint64_t>(&pid_);
     static_assert(sizeof pid_ == sizeof(pid_t));
     if (!site_) {
@@ -183,8 +238,8 @@ Result<void> Launch::clone(LaunchOutcome& outcome) {
         arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
     }
     arguments.exit_signal = SIGCHLD;
-    arguments.stack = reinterpret_cast<uint64_t>(stacks.first);
-    arguments.stack_size = sizeof stacks.first;
+    arguments.stack = reinterpret_cast<uint64_t>(stacks().first);
+    arguments.stack_size = sizeof stacks().first;
     if (outcome.cgroup) {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = static_cast<uint64_t>(outcome.cgroup->directory());
@@ -200,7 +255,21 @@ Result<void> Launch::clone(LaunchOutcome& outcome) {
     outcome.times.executed = report_.executed_ns ? as_time(report_.executed_ns) : returned;
     if (report_.failed.load(std::memory_order_acquire))
         return tl::unexpected(failed_step(outcome));
+    return request_.spec.terminal ? receive_terminal(outcome) : Result<void>();
+}
+
+// It was sent before the execve that ended our wait. The child's end is closed first, so that a
+// child that was killed on its way gives an end of file.
+Result<void> Launch::receive_terminal(LaunchOutcome& outcome) {
+    prepared_->terminal->child.reset();
+    auto word = TRY(StagedChild::next(prepared_->terminal->parent.get()), "receive the terminal");
+    if (word)
+        outcome.terminal = std::move(word->passed);
     return {};
+}
+
+Error execution_failure(const StageMessage& message, const Spec& spec) {
+    return bundle_command_failure(message.error, spec.args[0], message.interpreter_missing != 0);
 }
 
 // The child's report in the user's words.
@@ -210,15 +279,15 @@ Error Launch::failed_step(LaunchOutcome& outcome) const {
                                      : report_.phase == Phase::target ? plan.target
                                                                       : plan.init;
     const Step& step = steps[report_.step];
+    const bool is_command =
+        step.kind == StepKind::exec_command || step.kind == StepKind::find_command;
+    if (!report_.fork_failed && is_command && request_.staged)
+        return bundle_command_failure(report_.error, request_.spec.args[0],
+                                      report_.interpreter_missing);
     Error error = Error::from_errno(report_.error, "launch")
                       .in(report_.fork_failed ? "start the command's process" : describe(step));
-    if (!report_.fork_failed && step.kind == StepKind::exec_command) {
-        if (report_.error != ENOENT)
-            return std::move(error).exiting(kExitNotExecutable);
-        if (report_.interpreter_missing)
-            error = std::move(error).in("the interpreter it names is not in the container");
-        return std::move(error).exiting(kExitNotFound);
-    }
+    if (!report_.fork_failed && is_command)
+        return command_failure(std::move(error), report_.interpreter_missing);
     // A limit below what the kernel itself needs to set the container up fails here, in a system
     // call.
     // ENOSPC: a tmpfs that could not charge a page.

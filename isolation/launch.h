@@ -24,10 +24,12 @@
 #include "isolation/cgroup_host.h"
 #include "isolation/cgroup_parents.h"
 #include "isolation/launch_plan.h"
+#include "isolation/meeting.h"
 
 namespace sigil::isolation {
 
 class LaunchSite;
+struct StagedWord;
 
 // What launches of one supervisor share.
 struct LaunchContext {
@@ -36,6 +38,10 @@ struct LaunchContext {
     Fd supervisor;  // its own pidfd
     Fd init_image;
     std::vector<int> ignored_signals;  // inherited as SIG_IGN
+    // The bounding set of the launchers' threads; nothing: the supervisor's. See bounding_of().
+    std::optional<uint64_t> bounding;
+    // WATCHDOG_USEC of containers that tell of their readiness; empty: none.
+    std::string watchdog_usec;
 
     // `group` and `record`: see CgroupParents.
     static Result<LaunchContext> open(bool with_init, std::string group = {},
@@ -50,12 +56,49 @@ struct LaunchTimes {
     Time executed{};
 };
 
+struct LaunchOutcome;
+
+// What has to be done while a staged launch waits: hooks, the terminal, what is written down.
+class LaunchAttendant {
+  public:
+    virtual ~LaunchAttendant() = default;
+    // The child has come that far, and goes on when this returns; a failure ends it. `passed`: with
+    // Meeting::console and Meeting::listener.
+    virtual Result<void> meet(Meeting meeting, const LaunchOutcome& so_far, Fd passed) = 0;
+    // The cgroup of that path is about to be made.
+    virtual Result<void> making_cgroup(const std::string& path) = 0;
+    // The same of a scope of systemd; `is_user`: of the user's own.
+    virtual Result<void> making_unit(const std::string& scope, bool is_user) = 0;
+};
+
+// A container that a process is to be put into.
+struct JoinTarget {
+    const Process& process;  // its first
+    int cgroup = -1;         // the directory of the cgroup to be in; none: the caller's
+};
+
+// How a bundle's container is launched: by the stage (staged.h).
+struct StagedOptions {
+    LaunchAttendant* attendant = nullptr;  // never null
+    int start_socket = -1;  // the child waits there before its execve; -1: it does not
+    bool dies_with_parent = false;
+    bool systemd_cgroup = false;  // systemd makes the cgroup (systemd_cgroup.h)
+    unsigned preserve_fds = 0;    // descriptors from 3 on that the command gets
+    bool no_pivot = false;
+    bool no_new_keyring = false;
+    const JoinTarget* join = nullptr;  // no container is made: the command joins that one
+};
+
 // One container to be launched. What it refers to must live until the launch has ended.
 struct LaunchRequest {
     const Spec& spec;
     const std::string& name;
     // Of the supervisor's main thread: what becomes the command's streams.
     Streams streams = kInheritedStreams;
+    // Of a container with spec.oci.
+    const StagedOptions* staged = nullptr;
+    // Of the supervisor's main thread: the mount of notify_socket.h; -1: none.
+    int notify_mount = -1;
 };
 
 // What a launch leaves. With an error there may be a process all the same: it has ended, or is
@@ -66,8 +109,12 @@ struct LaunchOutcome {
     std::optional<Process> process;
     std::optional<Cgroup> cgroup;
     LaunchTimes times;
+    Fd terminal;  // the master of spec.terminal
     std::optional<Error> error;
 };
+
+// Why the execve of a container's command failed that has waited for its start.
+Error execution_failure(const StageMessage& message, const Spec& spec);
 
 class Launch {
   public:
@@ -86,13 +133,24 @@ class Launch {
   private:
     struct Prepared;
     Result<void> prepare(LaunchOutcome& outcome);
+    Result<void> prepare_bundle(LaunchOutcome& outcome);
+    Result<void> make_bundle_cgroup(LaunchOutcome& outcome);
+    Result<void> make_systemd_cgroup(LaunchOutcome& outcome);
+    Result<void> finish_cgroup(Cgroup& cgroup);
+    Result<void> plan_container(LaunchOutcome& outcome, ProcessSources& process);
+    Result<void> plan_joining(ProcessSources& process);
+    Result<void> clone_staged(LaunchOutcome& outcome);
+    Result<void> heed(StagedWord& word, LaunchOutcome& outcome);
+    [[nodiscard]] bool needs_stage() const;
     Result<void> open_root(Prepared& prepared, OpenedSources& sources);
     Result<void> open_streams(Prepared& prepared, ProcessSources& process);
+    Result<void> open_notify(Prepared& prepared, OpenedSources& sources, ProcessSources& process);
     Result<void> clone(LaunchOutcome& outcome);
+    Result<void> receive_terminal(LaunchOutcome& outcome);
     Error failed_step(LaunchOutcome& outcome) const;
 
     const LaunchContext& context_;
-    const LaunchRequest& request_;
+    const LaunchRequest request_;
     LaunchSite* site_;
     LaunchReport report_;
     std::atomic<pid_t> pid_ = -1;  // written by the kernel before the child runs

@@ -33,7 +33,7 @@ long meet_parent(int channel, uint32_t meeting) {
     return sent < 0 ? sent : wait_for_parent(channel);
 }
 
-long hand_over(int channel, uint32_t meeting, int fd) {
+long pass_on(int channel, uint32_t meeting, int fd) {
     StageMessage message = {.meeting = meeting};
     iovec bytes = {.iov_base = &message, .iov_len = sizeof message};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
@@ -48,6 +48,11 @@ long hand_over(int channel, uint32_t meeting, int fd) {
     rights->cmsg_len = CMSG_LEN(sizeof fd);
     *reinterpret_cast<int*>(CMSG_DATA(rights)) = fd;
     const long sent = raw::call(__NR_sendmsg, channel, &header, MSG_NOSIGNAL);
+    return sent < 0 ? sent : 0;
+}
+
+long hand_over(int channel, uint32_t meeting, int fd) {
+    const long sent = pass_on(channel, meeting, fd);
     return sent < 0 ? sent : wait_for_parent(channel);
 }
 

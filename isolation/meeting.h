@@ -43,7 +43,10 @@ struct StageMessage {
 
 // The child's half: raw system calls alone. All return 0 or -errno.
 long meet_parent(int channel, uint32_t meeting);
-// With a descriptor for the parent.
+// Sends a descriptor for the parent, which may not read it before this process has gone on: who is
+// parked until our execve (CLONE_VFORK) can answer nobody.
+long pass_on(int channel, uint32_t meeting, int fd);
+// The same, and waits until the parent has done with it.
 long hand_over(int channel, uint32_t meeting, int fd);
 // Tells that all is done, then accepts connections on `listener` until one brings a byte; that one
 // takes the channel's place.

@@ -74,6 +74,10 @@ const Row* find_row(std::string_view name) {
     return row == kTable.end() ? nullptr : row;
 }
 
+bool has_recursive_form(const Row& row) {
+    return row.kind == Kind::set || row.kind == Kind::clear || row.kind == Kind::atime;
+}
+
 void set_attribute(MountFlags& flags, bool recursive, uint64_t set, uint64_t clear) {
     uint64_t& to_set = recursive ? flags.recursive_set : flags.attributes_set;
     uint64_t& to_clear = recursive ? flags.recursive_clear : flags.attributes_clear;
@@ -125,8 +129,7 @@ Result<MountFlags> parse_mount_options(std::span<const std::string> options, boo
         }
         const Row* row =
             option.starts_with('r') ? find_row(std::string_view(option).substr(1)) : nullptr;
-        if (row &&
-            (row->kind == Kind::set || row->kind == Kind::clear || row->kind == Kind::atime)) {
+        if (row && has_recursive_form(*row)) {
             if (!is_bind)
                 return failure("option '{}' is for binds: a new filesystem has nothing below it",
                                printable(option));
@@ -139,6 +142,56 @@ Result<MountFlags> parse_mount_options(std::span<const std::string> options, boo
         flags.data += option;
     }
     return flags;
+}
+
+MountExtensions take_extensions(Mount& mount) {
+    auto take = [&mount](std::string_view word) { return std::erase(mount.options, word) > 0; };
+    MountExtensions extensions;
+    extensions.copy_up = take("tmpcopyup");
+    extensions.id_mapped_below = take("ridmap");
+    const bool is_asked_for = take("idmap") || extensions.id_mapped_below;
+    extensions.id_mapped =
+        is_asked_for || !mount.uid_mappings.empty() || !mount.gid_mappings.empty();
+    return extensions;
+}
+
+bool is_bind(const Mount& mount) {
+    auto says_so = [](const std::string& option) { return option == "bind" || option == "rbind"; };
+    return mount.type == "bind" || std::ranges::any_of(mount.options, says_so);
+}
+
+Result<std::string> clean_destination(const Mount& mount) {
+    constexpr size_t kLongest = 4000;
+    if (!mount.target.starts_with('/'))
+        return failure("{}: the destination '{}' is not an absolute path", mount.origin,
+                       printable(mount.target));
+    if (mount.target.size() > kLongest)
+        return failure("{}: the destination is longer than {} bytes", mount.origin, kLongest);
+    std::string clean;
+    std::string_view rest = mount.target;
+    while (!rest.empty()) {
+        rest.remove_prefix(1);
+        std::string_view name = rest.substr(0, rest.find('/'));
+        rest.remove_prefix(name.size());
+        if (name == "..")
+            clean.resize(clean.empty() ? 0 : clean.rfind('/'));
+        else if (!name.empty() && name != ".")
+            clean.append("/").append(name);
+    }
+    if (clean.empty())
+        return failure("{}: the destination is the root itself", mount.origin);
+    return clean;
+}
+
+std::vector<std::string> mount_option_names() {
+    std::vector<std::string> names;
+    for (const Row& row : kTable) {
+        names.emplace_back(row.name);
+        if (has_recursive_form(row))
+            names.push_back("r" + names.back());
+    }
+    std::ranges::sort(names);
+    return names;
 }
 
 }  // namespace sigil::isolation

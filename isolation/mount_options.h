@@ -5,8 +5,10 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
+#include "core/spec.h"
 
 namespace sigil::isolation {
 
@@ -25,5 +27,24 @@ struct MountFlags {
 // `is_bind`: a bind has no filesystem of its own, so a word that is not in the table is an error;
 // elsewhere it is left to the filesystem.
 Result<MountFlags> parse_mount_options(std::span<const std::string> options, bool is_bind);
+
+// Words of a bundle's mounts that no filesystem and no system call has (config.md, "Mounts").
+struct MountExtensions {
+    bool copy_up = false;          // "tmpcopyup": the tmpfs begins with what the image has there
+    bool id_mapped = false;        // "idmap", "ridmap", or mappings of its own
+    bool id_mapped_below = false;  // "ridmap": mounts below it too
+};
+
+// Takes them out of `mount`'s options.
+MountExtensions take_extensions(Mount& mount);
+
+// Whether a bundle's mount is one: by its type or its options.
+bool is_bind(const Mount& mount);
+
+// The destination as it is meant: "/a//b/./c/../d" is "/a/b/d". Lexically: symbolic links inside
+// the root are the kernel's to follow. Never empty, never the root.
+Result<std::string> clean_destination(const Mount& mount);
+// Every word of the table, the forms that reach all mounts below a bind too.
+std::vector<std::string> mount_option_names();
 
 }  // namespace sigil::isolation

@@ -1,5 +1,6 @@
 // The filesystem half of the recipe. Read plan_mounts from top to bottom: it is the order in which
 // a container's root comes to be.
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "core/try.h"
 #include "isolation/launch_plan.h"
 #include "isolation/mount_options.h"
+#include "isolation/notify_socket.h"
 
 namespace sigil::isolation {
 namespace {
@@ -43,6 +45,8 @@ constexpr std::array kLinks = {
     Link{"ptmx", "pts/ptmx"},          Link{"core", "/proc/kcore"},
 };
 
+constexpr const char* kMaskedInSys = "firmware";
+
 struct Masked {
     Place place;
     const char* name;
@@ -62,7 +66,7 @@ constexpr std::array kMasked = {
     Masked{Place::proc, "timer_list", false},
     Masked{Place::proc, "timer_stats", false},
     Masked{Place::sys, "devices/virtual/powercap", true},
-    Masked{Place::sys, "firmware", true},
+    Masked{Place::sys, kMaskedInSys, true},
 };
 
 constexpr std::array kReadOnlyInProc = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
@@ -131,43 +135,29 @@ void plan_proc_masks(LaunchPlan& plan) {
 }
 
 // sysfs shows the network namespace of who mounts it.
-void plan_sys(const OpenedSources& sources, LaunchPlan& plan) {
+void plan_sysfs(LaunchPlan& plan) {
     plan.setup.push_back({.kind = StepKind::new_mount,
                           .place = Place::sys,
                           .path = "sys",
                           .source = "sysfs",
                           .flags = kLockedAttributes | MOUNT_ATTR_RDONLY});
     plan.setup.push_back({.kind = StepKind::enter, .place = Place::sys});
+    plan_masks(Place::sys, plan);
+}
+
+// cgroup2 shows the cgroup namespace of who mounts it.
+void plan_sys(const OpenedSources& sources, LaunchPlan& plan) {
+    plan_sysfs(plan);
     if (sources.has_cgroup2)
         plan.setup.push_back({.kind = StepKind::mount_here,
                               .path = "fs/cgroup",
                               .source = "cgroup2",
                               .flags = kLocked | MS_RELATIME | MS_RDONLY});
-    plan_masks(Place::sys, plan);
 }
 
-// "/a//b/./c/../d" to "/a/b/d". Lexically: symbolic links inside the root are the kernel's to
-// follow.
+// Where the user may mount: /proc, /sys and /dev are made by the recipe.
 Result<std::string> clean_target(const Mount& mount) {
-    constexpr size_t kLongest = 4000;
-    if (!mount.target.starts_with('/'))
-        return failure("{}: the destination '{}' is not an absolute path", mount.origin,
-                       printable(mount.target));
-    if (mount.target.size() > kLongest)
-        return failure("{}: the destination is longer than {} bytes", mount.origin, kLongest);
-    std::string clean;
-    std::string_view rest = mount.target;
-    while (!rest.empty()) {
-        rest.remove_prefix(1);
-        std::string_view name = rest.substr(0, rest.find('/'));
-        rest.remove_prefix(name.size());
-        if (name == "..")
-            clean.resize(clean.empty() ? 0 : clean.rfind('/'));
-        else if (!name.empty() && name != ".")
-            clean.append("/").append(name);
-    }
-    if (clean.empty())
-        return failure("{}: the destination is the root itself", mount.origin);
+    std::string clean = TRY(clean_destination(mount));
     if (clean == "/proc" || clean.starts_with("/proc/") || clean == "/sys" || clean == "/dev")
         return failure("{}: /proc, /sys and /dev are the container's own; mount below /sys or /dev",
                        mount.origin);
@@ -207,8 +197,14 @@ Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
         plan_root(sources, plan);
     else
         steps.push_back({.kind = StepKind::open_root});
+    if (!has_own_root && shares_sysfs(spec))
+        steps.push_back({.kind = StepKind::use_shared,
+                         .place = Place::sys,
+                         .path = "sys",
+                         .source = kMaskedInSys});
+    // A helper takes a thread's start and end more, so that it pays only where a processor is idle.
     // After the detach, which waits for an RCU grace period that the helper's work would draw out.
-    if (spec.network == Network::none && sources.network < 0)
+    if (spec.network == Network::none && sources.network < 0 && !sources.is_busy)
         steps.push_back({.kind = StepKind::begin_network});
     plan_proc(plan);
     plan_dev(plan);
@@ -224,12 +220,20 @@ Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
     const size_t made = has_own_root ? 0 : shareable_mounts(spec).value_or(0);
     for (size_t index = made; index < spec.mounts.size(); ++index)
         TRY(plan_user_mount(spec.mounts[index], sources.binds[index], plan));
+    if (sources.notify_mount >= 0)  // in /dev, which is the container's own: not in the rootfs
+        steps.push_back({.kind = StepKind::attach_tree,
+                         .fd = sources.notify_mount,
+                         .mode = S_IFDIR,
+                         .path = kNotifyMountInside,
+                         .origin = "--notify"});
     if (spec.read_only_root)
         steps.push_back({.kind = StepKind::read_only_root});
     return {};
 }
 
 std::optional<size_t> shareable_mounts(const Spec& spec) {
+    if (spec.oci)
+        return std::nullopt;
     auto is_shareable = [](const Mount& mount) {
         auto target = clean_target(mount);
         return mount.type == "bind" && target && !target->starts_with("/dev/") &&
@@ -242,12 +246,19 @@ std::optional<size_t> shareable_mounts(const Spec& spec) {
     return static_cast<size_t>(first_own - spec.mounts.begin());
 }
 
+bool shares_sysfs(const Spec& spec) {
+    const bool can_change_it = spec.capabilities >> CAP_SYS_ADMIN & 1;
+    return spec.network == Network::host && !can_change_it;
+}
+
 Result<void> plan_shared_root(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
     plan.setup.push_back({.kind = StepKind::set_umask, .mode = 0});
     plan_root(sources, plan);
     const size_t count = shareable_mounts(spec).value_or(0);
     for (size_t index = 0; index < count; ++index)
         TRY(plan_user_mount(spec.mounts[index], sources.binds[index], plan));
+    if (shares_sysfs(spec))
+        plan_sysfs(plan);
     return {};
 }
 

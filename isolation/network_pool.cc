@@ -1,8 +1,16 @@
 #include "isolation/network_pool.h"
 
+#include <errno.h>
+
+#include <algorithm>
+#include <chrono>
+
 #include "isolation/network_namespace.h"
 
 namespace sigil::isolation {
+
+NetworkPool::NetworkPool(size_t count) : NetworkPool(count, make_network_namespace) {}
+
 Fd NetworkPool::take() {
     Fd taken;
     {
@@ -16,19 +24,32 @@ Fd NetworkPool::take() {
     return taken;
 }
 
+// Out of memory or namespaces (user.max_net_namespaces), each launch makes its own, and tells. That
+// may pass: it is tried again, less and less often. Out of descriptors, it is the launches that
+// need some: half of those in use here are given back, and so many it stays.
 void NetworkPool::run() {
+    constexpr std::chrono::milliseconds kFirstPause(10);
+    constexpr std::chrono::milliseconds kLongestPause(1000);
+    auto pause = kFirstPause;
+    std::unique_lock lock(mutex_);
     for (;;) {
-        {
-            std::unique_lock lock(mutex_);
-            wanted_.wait(lock, [this] { return is_over_ || ready_.size() < count_; });
-            if (is_over_)
-                return;
+        wanted_.wait(lock, [this] { return is_over_ || ready_.size() < count_; });
+        if (is_over_)
+            return;
+        lock.unlock();
+        const long network = make_();
+        lock.lock();
+        if (network >= 0) {
+            ready_.emplace_back(static_cast<int>(network));
+            pause = kFirstPause;
+            continue;
         }
-        const long network = make_network_namespace();
-        if (network < 0)
-            return;  // out of descriptors or memory: each launch makes its own, and tells
-        const std::lock_guard lock(mutex_);
-        ready_.emplace_back(static_cast<int>(network));
+        if (network == -EMFILE) {
+            count_ = ready_.size() / 2;
+            ready_.resize(count_);
+        }
+        wanted_.wait_for(lock, pause, [this] { return is_over_; });
+        pause = std::min(pause * 2, kLongestPause);
     }
 }
 

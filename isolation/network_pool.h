@@ -6,7 +6,9 @@
 #include <stddef.h>
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -16,8 +18,10 @@ namespace sigil::isolation {
 
 class NetworkPool {
   public:
-    // Keeps `count` ready.
-    explicit NetworkPool(size_t count) : count_(count) {}
+    // Keeps `count` ready, or as many as the limit of open files lets.
+    explicit NetworkPool(size_t count);
+    // `make` returns a descriptor of a new one, or -errno.
+    NetworkPool(size_t count, std::function<long()> make) : count_(count), make_(std::move(make)) {}
 
     // One of them; none where none is ready: never waits.
     Fd take();
@@ -26,7 +30,8 @@ class NetworkPool {
     void stop();
 
   private:
-    const size_t count_;
+    size_t count_;
+    const std::function<long()> make_;
     std::mutex mutex_;
     std::condition_variable wanted_;
     std::vector<Fd> ready_;

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 
+#include "isolation/init_filter.h"
 #include "isolation/launch_plan.h"
+#include "isolation/terminal_filter.h"
 
 namespace sigil::isolation {
 namespace {
@@ -14,6 +16,7 @@ namespace {
 constexpr uint64_t kLastDescriptor = UINT_MAX;
 constexpr uint64_t kFirstUnnamedDescriptor = 3;
 constexpr uint32_t kUmask = 022;
+constexpr uint64_t kInitCapabilities = uint64_t{1} << CAP_KILL;
 
 // Whether the supervisor's ids are all 0 already; exec has made the saved ones equal to the
 // effective.
@@ -52,6 +55,29 @@ void plan_session(const Spec& spec, LaunchPlan& plan) {
         plan.target.push_back({.kind = StepKind::own_group, .flags = 1});
 }
 
+// After the session, which it becomes the terminal of, and while we are root still.
+void plan_terminal(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {
+    if (spec.terminal)
+        plan.target.push_back(
+            {.kind = StepKind::open_console,
+             .fd = sources.terminal,
+             .mode = sources.uid,
+             .flags = uint64_t{spec.terminal->height} << 16 | spec.terminal->width,
+             .origin = "--tty"});
+}
+
+// seccomp(2): with no_new_privs it needs no privilege, so it comes last, where it filters least of
+// the launch itself: an execve, and an exit should that fail. Else it needs CAP_SYS_ADMIN, and
+// comes before that may be gone.
+void plan_seccomp(const Spec& spec, LaunchPlan& plan) {
+    if (spec.seccomp && spec.shares_terminal)
+        plan.target.push_back({.kind = StepKind::seccomp, .filter = terminal_filter()});
+    if (spec.seccomp)
+        plan.target.push_back({.kind = StepKind::seccomp,
+                               .flags = spec.seccomp->flags,
+                               .filter = plan.keep(*spec.seccomp)});
+}
+
 void plan_privileges(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {
     auto& steps = plan.target;
     for (const Rlimit& limit : spec.rlimits)
@@ -59,8 +85,11 @@ void plan_privileges(const Spec& spec, const ProcessSources& sources, LaunchPlan
                          .fd = limit.resource,
                          .flags = limit.soft,
                          .device = limit.hard,
-                         .origin = plan.keep("--ulimit " + limit.name)});
-    steps.push_back({.kind = StepKind::drop_bounding, .flags = spec.capabilities});
+                         .origin = plan.keep(limit.origin)});
+    if (sources.bounding != spec.capabilities)
+        steps.push_back({.kind = StepKind::drop_bounding, .flags = spec.capabilities});
+    if (!spec.no_new_privileges)
+        plan_seccomp(spec, plan);
     const bool stays_root = sources.uid == 0 && sources.gid == 0 && is_root();
     steps.push_back({.kind = stays_root ? StepKind::set_groups : StepKind::set_ids,
                      .ids = plan.keep(sources.uid, sources.gid, sources.groups)});
@@ -69,55 +98,21 @@ void plan_privileges(const Spec& spec, const ProcessSources& sources, LaunchPlan
         steps.push_back({.kind = StepKind::set_capabilities, .flags = spec.capabilities});
 }
 
-// Closed at once, not by the execve: the command's own path could be /proc/self/fd/N.
-void plan_descriptors(const Spec& spec, LaunchPlan& plan) {
-    std::vector<int> passed = spec.passed_fds;
-    std::ranges::sort(passed);
-    uint64_t first = kFirstUnnamedDescriptor;
-    auto close_up_to = [&](uint64_t last) {
-        if (first <= last)
-            plan.target.push_back(
-                {.kind = StepKind::close_descriptors, .flags = first, .device = last});
-    };
-    for (int fd : passed) {
-        close_up_to(static_cast<uint64_t>(fd) - 1);
-        first = static_cast<uint64_t>(fd) + 1;
-        plan.target.push_back({.kind = StepKind::keep_descriptor,
-                               .fd = fd,
-                               .origin = plan.keep(fmt::format("--pass-fd {}", fd))});
-    }
-    close_up_to(kLastDescriptor);
-}
-
-void plan_streams(const ProcessSources& sources, LaunchPlan& plan) {
-    for (int number = 0; number < kStreams; ++number)
-        if (sources.streams[static_cast<size_t>(number)] >= 0)
-            plan.target.push_back({.kind = StepKind::move_descriptor,
-                                   .fd = sources.streams[static_cast<size_t>(number)],
-                                   .fd2 = number});
-}
-
 void plan_target(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {
     auto& steps = plan.target;
     steps.push_back({.kind = StepKind::set_umask, .mode = kUmask});
     plan_session(spec, plan);
+    plan_terminal(spec, sources, plan);
     steps.push_back({.kind = StepKind::change_directory, .path = plan.keep(spec.cwd)});
     plan_privileges(spec, sources, plan);
     if (!spec.init)  // after set_ids: a change of credentials clears the request (prctl(2))
         steps.push_back({.kind = StepKind::die_with_parent, .fd = sources.supervisor});
     plan_streams(sources, plan);
-    plan_descriptors(spec, plan);
-    for (int signal : sources.ignored_signals)
-        steps.push_back({.kind = StepKind::reset_signal, .fd = signal});
-    steps.push_back({.kind = StepKind::unblock_signals});
-    ExecArguments exec = {
-        .candidates = plan.keep(command_candidates(spec.args[0], sources.env)),
-        .argv = plan.keep(spec.args),
-        .envp = plan.keep(sources.env),
-    };
-    steps.push_back({.kind = StepKind::exec_command,
-                     .source = plan.keep(spec.args[0]),
-                     .exec = plan.keep(exec)});
+    plan_descriptors(spec.passed_fds, "--pass-fd", plan);
+    plan_signals(sources, plan);
+    if (spec.no_new_privileges)
+        plan_seccomp(spec, plan);
+    plan_exec(spec, sources, plan);
 }
 
 // The init keeps no descriptor and one capability: it may signal a command of any user.
@@ -127,9 +122,11 @@ void plan_init(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan
     plan.setup.push_back({.kind = StepKind::die_with_parent, .fd = sources.supervisor});
     auto& steps = plan.init;
     steps.push_back({.kind = StepKind::close_on_exec, .flags = 0, .device = kLastDescriptor});
-    steps.push_back({.kind = StepKind::set_capabilities, .flags = uint64_t{1} << CAP_KILL});
+    steps.push_back({.kind = StepKind::set_capabilities, .flags = kInitCapabilities});
     if (!spec.no_new_privileges)  // else PID 1 has it already
         steps.push_back({.kind = StepKind::no_new_privileges});
+    if (spec.seccomp)
+        steps.push_back({.kind = StepKind::seccomp, .filter = init_filter()});
     ExecArguments exec = {
         .candidates = nullptr,
         .argv = plan.keep(std::vector<std::string>{"sigil-init", spec.signal_group ? "g" : "-"}),
@@ -150,9 +147,91 @@ const char* const* LaunchPlan::keep(const std::vector<std::string>& words) {
     return pointers_.emplace_back(std::move(pointers)).data();
 }
 
+const char* const* LaunchPlan::keep_options(const std::vector<std::string>& options) {
+    std::vector<const char*> pointers;
+    for (const std::string& option : options) {
+        const size_t equals = option.find('=');
+        pointers.push_back(keep(option.substr(0, equals)));
+        pointers.push_back(equals == std::string::npos ? "" : keep(option.substr(equals + 1)));
+    }
+    pointers.push_back(nullptr);
+    return pointers_.emplace_back(std::move(pointers)).data();
+}
+
+Step LaunchPlan::writing(std::string path, std::string text, std::string origin) {
+    const auto length = static_cast<uint32_t>(text.size());
+    return {.kind = StepKind::write_proc,
+            .mode = length,
+            .path = keep(std::move(path)),
+            .source = keep(std::move(text)),
+            .origin = keep(std::move(origin))};
+}
+
 const Ids* LaunchPlan::keep(uint32_t uid, uint32_t gid, std::vector<uint32_t> groups) {
     const auto& kept = groups_.emplace_back(std::move(groups));
     return &ids_.emplace_back(Ids{uid, gid, kept.data(), static_cast<uint32_t>(kept.size())});
+}
+
+const sock_fprog* LaunchPlan::keep(const SeccompProgram& program) {
+    // The kernel only reads them; sock_fprog says otherwise.
+    return &filters_.emplace_back(
+        sock_fprog{static_cast<unsigned short>(program.instructions.size()),
+                   const_cast<sock_filter*>(program.instructions.data())});
+}
+
+// Closed at once, not by the execve: the command's own path could be /proc/self/fd/N.
+void plan_descriptors(std::vector<int> passed, std::string_view origin, LaunchPlan& plan,
+                      std::vector<int> left) {
+    std::erase_if(left, [](int fd) { return fd < 0; });
+    auto is_left = [&left](int fd) { return std::ranges::find(left, fd) != left.end(); };
+    passed.insert(passed.end(), left.begin(), left.end());
+    std::ranges::sort(passed);
+    passed.erase(std::ranges::unique(passed).begin(), passed.end());
+    uint64_t first = kFirstUnnamedDescriptor;
+    auto close_up_to = [&](uint64_t last) {
+        if (first <= last)
+            plan.target.push_back(
+                {.kind = StepKind::close_descriptors, .flags = first, .device = last});
+    };
+    for (int fd : passed) {
+        close_up_to(static_cast<uint64_t>(fd) - 1);
+        first = static_cast<uint64_t>(fd) + 1;
+        if (is_left(fd))
+            continue;
+        plan.target.push_back({.kind = StepKind::keep_descriptor,
+                               .fd = fd,
+                               .origin = plan.keep(fmt::format("{} {}", origin, fd))});
+    }
+    close_up_to(kLastDescriptor);
+}
+
+void plan_streams(const ProcessSources& sources, LaunchPlan& plan) {
+    for (int number = 0; number < kStreams; ++number)
+        if (sources.streams[static_cast<size_t>(number)] >= 0)
+            plan.target.push_back({.kind = StepKind::move_descriptor,
+                                   .fd = sources.streams[static_cast<size_t>(number)],
+                                   .fd2 = number});
+}
+
+void plan_signals(const ProcessSources& sources, LaunchPlan& plan) {
+    for (int signal : sources.ignored_signals)
+        plan.target.push_back({.kind = StepKind::reset_signal, .fd = signal});
+    plan.target.push_back({.kind = StepKind::unblock_signals});
+}
+
+void plan_exec(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {
+    ExecArguments exec = {
+        .candidates = plan.keep(command_candidates(spec.args[0], sources.env)),
+        .argv = plan.keep(spec.args),
+        .envp = plan.keep(sources.env),
+    };
+    plan.target.push_back({.kind = StepKind::exec_command,
+                           .source = plan.keep(spec.args[0]),
+                           .exec = plan.keep(exec)});
+}
+
+uint64_t bounding_of(const Spec& spec) {
+    return spec.capabilities | (spec.init ? kInitCapabilities : 0);
 }
 
 void plan_process(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {

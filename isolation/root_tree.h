@@ -18,6 +18,10 @@ struct RootTrees {
     // Opens the root and the binds among the first `mounts` of the spec's mounts, and tells
     // `sources` of them. Paths are those of the calling thread's mount namespace.
     static Result<RootTrees> open(const Spec& spec, size_t mounts, OpenedSources& sources);
+
+    // The same of a bundle, all of its mounts. `cgroup`: the directory of the container's cgroup,
+    // or -1: what a cgroup filesystem shows where there is no cgroup namespace.
+    static Result<RootTrees> open_bundle(const Spec& spec, int cgroup, OpenedSources& sources);
 };
 
 }  // namespace sigil::isolation

@@ -51,8 +51,9 @@ Result<std::string> LaunchSite::key_of(const Spec& spec, size_t mounts) const {
     Fd rootfs = TRY(sys::openat2(roots_.host_root_.get(), spec.rootfs.c_str(), O_PATH | O_DIRECTORY,
                                  RESOLVE_IN_ROOT));
     const struct statx facts = TRY(sys::stat(rootfs.get(), "", AT_EMPTY_PATH));
-    std::string key = fmt::format("{}:{}:{}:{}{}", facts.stx_dev_major, facts.stx_dev_minor,
-                                  facts.stx_ino, spec.read_only_root ? "ro:" : "rw:", spec.rootfs);
+    std::string key = fmt::format(
+        "{}:{}:{}:{}{}{}", facts.stx_dev_major, facts.stx_dev_minor, facts.stx_ino,
+        spec.read_only_root ? "ro:" : "rw:", shares_sysfs(spec) ? "sys:" : "", spec.rootfs);
     for (size_t index = 0; index < mounts; ++index) {
         const Mount& mount = spec.mounts[index];
         key.append(1, kSeparator).append(mount.source).append(1, kSeparator).append(mount.target);
@@ -60,6 +61,13 @@ Result<std::string> LaunchSite::key_of(const Spec& spec, size_t mounts) const {
             key.append(",").append(option);
     }
     return key;
+}
+
+void LaunchSite::limit(uint64_t capabilities) {
+    const Step step = {.kind = StepKind::drop_bounding, .flags = capabilities};
+    LaunchReport report;
+    if (run_in_this_thread({.setup = {&step, 1}, .report = &report}))
+        bounding_ = capabilities;
 }
 
 Result<void> LaunchSite::go_to_host() {

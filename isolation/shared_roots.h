@@ -1,6 +1,6 @@
 // Roots that containers share: for each root filesystem a mount namespace that is made once,
 // pivoted into, private, with nothing of the host in it, and with the binds that all its containers
-// have.
+// have; with the host's network, also /sys and its masks (see shares_sysfs).
 //
 // A launcher thread that lives in it clones containers from it: a start then neither copies the
 // host's mounts nor pays for pivot_root's walk over every task of the machine (chroot_fs_refs), nor
@@ -16,6 +16,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,15 +51,27 @@ class SharedRoots {
     std::deque<uint64_t> asked_;                     // hashes of keys, the latest last
 };
 
-// Where one launcher thread stands: in the host's mount namespace or in a shared root.
+// Where one launcher thread stands: in the host's mount namespace or in a shared root; and what it
+// hands down.
 class LaunchSite {
   public:
     // The thread must share neither its root nor its directory with another (CLONE_FS).
     // `networks`: may be null.
     LaunchSite(SharedRoots& roots, NetworkPool* networks) : roots_(roots), networks_(networks) {}
 
+    // Whether the launches under way keep every processor busy: then a start gains nothing by doing
+    // two things at once.
+    void set_busy(bool is_busy) { is_busy_ = is_busy; }
+    [[nodiscard]] bool is_busy() const { return is_busy_; }
+
     // A network namespace that is ready, if there is one.
     Fd take_network() { return networks_ ? networks_->take() : Fd(); }
+
+    // Drops other capabilities from the thread's bounding set, for good: its containers inherit
+    // that, and none of them need pay for it. The thread itself keeps what it has (capabilities(7):
+    // the set counts only in an execve). Where it fails, each container does it.
+    void limit(uint64_t capabilities);
+    [[nodiscard]] std::optional<uint64_t> bounding() const { return bounding_; }
 
     // Brings the thread to where the container is to be cloned from. True: into its root, shared.
     // False: into the host's mount namespace, to open the root from there.
@@ -74,6 +87,8 @@ class LaunchSite {
     NetworkPool* networks_;
     std::shared_ptr<const Root> here_;  // null: the host's
     bool is_at_host_ = true;
+    std::optional<uint64_t> bounding_;
+    bool is_busy_ = false;
 };
 
 }  // namespace sigil::isolation

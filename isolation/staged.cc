@@ -3,17 +3,22 @@
 #include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "core/raw_syscall.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/child.h"
 #include "isolation/clone.h"
 #include "isolation/embedded.h"
 #include "isolation/stage/protocol.h"
@@ -58,6 +63,13 @@ class Image {
         const ExecArguments moved = {add(exec->candidates), add(exec->argv), add(exec->envp)};
         return add(&moved, 1);
     }
+    const sock_fprog* add(const sock_fprog* filter) {
+        if (!filter)
+            return nullptr;
+        sock_fprog moved = *filter;
+        moved.filter = const_cast<sock_filter*>(add(filter->filter, filter->len));
+        return add(&moved, 1);
+    }
     const Step* add(const std::vector<Step>& steps) {
         std::vector<Step> moved = steps;
         for (Step& step : moved) {
@@ -67,6 +79,9 @@ class Image {
             step.data = add(step.data);
             step.ids = add(step.ids);
             step.exec = add(step.exec);
+            step.options = add(step.options);
+            step.words = step.words ? add(step.words, step.word_count) : nullptr;
+            step.filter = add(step.filter);
             step.origin = nullptr;  // for the parent's messages alone
         }
         return add(moved.data(), moved.size());
@@ -81,20 +96,92 @@ class Image {
 // The child's way from clone3 to the stage: memory is shared with the parent, which is parked.
 struct Jump {
     int stage;
-    int plan;
     const std::vector<int>* kept;
     const char* const* argv;
     const char* const* envp;
+    bool keeps_capabilities;
     long error;
 };
+
+// A new user namespace gives every capability in it, and an execve takes them away as long as it
+// has no mapping for the user that executes (capabilities(7)): but for the ambient ones.
+long make_capabilities_ambient() {
+    constexpr uint64_t kAll = ~uint64_t{0};
+    if (long set = set_capabilities(kAll, kAll, kAll); set < 0)
+        return set;
+    for (unsigned capability = 0;; ++capability) {
+        const long raised =
+            raw::call(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
+        if (raised == -EINVAL)  // past the kernel's last
+            return 0;
+        if (raised < 0)
+            return raised;
+    }
+}
 
 [[noreturn]] void jump(void* argument) {
     auto& to = *static_cast<Jump*>(argument);
     for (const int fd : *to.kept)
         raw::call(__NR_fcntl, fd, F_SETFD, 0);
-    to.error = raw::call(__NR_execveat, to.stage, "", to.argv, to.envp, AT_EMPTY_PATH);
+    if (to.keeps_capabilities)
+        to.error = make_capabilities_ambient();
+    if (to.error == 0)
+        to.error = raw::call(__NR_execveat, to.stage, "", to.argv, to.envp, AT_EMPTY_PATH);
     for (;;)
         raw::call(__NR_exit_group, kExitRuntimeFailure);
+}
+
+// The same from a user namespace that is there: a helper joins it and clones there, so that what
+// the child has of its own belongs to that namespace. The child is ours all the same
+// (CLONE_PARENT).
+struct Detour {
+    int user_namespace;
+    clone_args arguments;
+    Jump* to;
+    long pid;
+};
+
+[[noreturn]] void clone_there(void* argument) {
+    auto& detour = *static_cast<Detour*>(argument);
+    detour.pid = raw::call(__NR_setns, detour.user_namespace, CLONE_NEWUSER);
+    if (detour.pid == 0)
+        detour.pid = clone_onto_stack(&detour.arguments, jump, detour.to);
+    for (;;)
+        raw::call(__NR_exit_group, 0);
+}
+
+// What clone3(2) returns, but for the pid: that is 1.
+long clone_in_user_namespace(Detour& detour, int cgroup) {
+    const auto stack = std::make_unique<char[]>(kStackSize);
+    clone_args arguments = {};
+    // CLONE_FILES: for the child's pidfd.
+    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES;
+    arguments.exit_signal = SIGCHLD;
+    arguments.stack = reinterpret_cast<uint64_t>(stack.get());
+    arguments.stack_size = kStackSize;
+    if (cgroup >= 0) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = static_cast<uint64_t>(cgroup);
+    }
+    detour.arguments.flags |= CLONE_PARENT;
+    detour.arguments.exit_signal = 0;  // the helper's
+    const long helper = clone_onto_stack(&arguments, clone_there, &detour);
+    if (helper < 0)
+        return helper;
+    while (::waitpid(static_cast<pid_t>(helper), nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return detour.pid < 0 ? detour.pid : 1;
+}
+
+// As we number it, wherever it was cloned.
+Result<pid_t> pid_of(int pidfd) {
+    const std::string info =
+        TRY(sys::read_file(AT_FDCWD, fmt::format("/proc/self/fdinfo/{}", pidfd).c_str()));
+    constexpr std::string_view kKey = "\nPid:\t";
+    const size_t at = info.find(kKey);
+    if (at == std::string::npos)
+        return failure("a pidfd without a pid");
+    return static_cast<pid_t>(std::atoi(info.c_str() + at + kKey.size()));
 }
 
 bool holds_descriptor(const Step& step) {
@@ -127,12 +214,10 @@ Result<Fd> write_stage_plan(const LaunchPlan& plan, int root, int channel) {
 }
 
 Result<StagedChild> StagedChild::open() {
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-        return tl::unexpected(Error::from_errno(errno, "socketpair"));
+    sys::SocketPair ends = TRY(sys::socket_pair(SOCK_SEQPACKET));
     StagedChild child;
-    child.parent_end_ = Fd(ends[0]);
-    child.child_end_ = Fd(ends[1]);
+    child.parent_end_ = std::move(ends.parent);
+    child.child_end_ = std::move(ends.child);
     return child;
 }
 
@@ -146,24 +231,35 @@ Result<Process> StagedChild::start(const Request& request) {
     const std::string number = std::to_string(plan.get());
     const char* const argv[] = {"sigil-stage", number.c_str(), nullptr};
     const char* const envp[] = {nullptr};
-    Jump to = {stage.get(), plan.get(), &kept, argv, envp, 0};
+    const bool changes_user = request.clone_flags & CLONE_NEWUSER || request.user_namespace >= 0;
+    Jump to = {stage.get(), &kept, argv, envp, changes_user, 0};
 
     int pidfd = -1;
     const auto stack = std::make_unique<char[]>(kStackSize);
     clone_args arguments = {};
-    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | request.clone_flags;
+    arguments.flags = CLONE_PIDFD | request.clone_flags;
+    if (request.shares_memory)
+        arguments.flags |= CLONE_VM | CLONE_VFORK;
     arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
     arguments.exit_signal = SIGCHLD;
     arguments.stack = reinterpret_cast<uint64_t>(stack.get());
     arguments.stack_size = kStackSize;
-    if (request.cgroup >= 0) {
-        arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = static_cast<uint64_t>(request.cgroup);
+    long pid;
+    if (request.user_namespace >= 0) {
+        Detour detour = {request.user_namespace, arguments, &to, 0};
+        pid = clone_in_user_namespace(detour, request.cgroup);
+    } else {
+        if (request.cgroup >= 0) {
+            arguments.flags |= CLONE_INTO_CGROUP;
+            arguments.cgroup = static_cast<uint64_t>(request.cgroup);
+        }
+        pid = clone_onto_stack(&arguments, jump, &to);
     }
-    const long pid = clone_onto_stack(&arguments, jump, &to);
     if (pid < 0)
         return tl::unexpected(Error::from_errno(static_cast<int>(-pid), "clone3"));
     Process process{static_cast<pid_t>(pid), Fd(pidfd)};
+    if (request.user_namespace >= 0)
+        process.pid = TRY(pid_of(pidfd));
     child_end_.reset();
     if (to.error != 0) {
         // It has exited, or is about to: nobody else will wait for it.
@@ -174,8 +270,8 @@ Result<Process> StagedChild::start(const Request& request) {
     return process;
 }
 
-Result<std::optional<StagedChild::Word>> StagedChild::next(int connection) {
-    Word word = {};
+Result<std::optional<StagedWord>> StagedChild::next(int connection) {
+    StagedWord word;
     iovec bytes = {.iov_base = &word.message, .iov_len = sizeof word.message};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr header = {};

@@ -17,6 +17,13 @@ namespace sigil::isolation {
 // A plan as the stage reads it: StagePlan, steps, strings; pointers as from kPlanAddress.
 Result<Fd> write_stage_plan(const LaunchPlan& plan, int root, int channel);
 
+// What the child says.
+struct StagedWord {
+    Meeting meeting = Meeting::failed;
+    StageMessage message = {};
+    Fd passed;
+};
+
 class StagedChild {
   public:
     // Makes the channel; the planner may name its child's end.
@@ -26,25 +33,22 @@ class StagedChild {
 
     struct Request {
         const LaunchPlan& plan;
-        int root = -1;             // the root's tree
-        uint64_t clone_flags = 0;  // CLONE_NEW*
-        int cgroup = -1;           // its directory; none: the parent's
+        int root = -1;              // the root's tree
+        uint64_t clone_flags = 0;   // CLONE_NEW*
+        int cgroup = -1;            // its directory; none: the parent's
+        bool shares_memory = true;  // until it executes the stage; else it begins as a copy
+        int user_namespace = -1;    // one to be in, which then owns the new ones
     };
     // Returns when the stage runs.
     Result<Process> start(const Request& request);
 
-    struct Word {
-        Meeting meeting;
-        StageMessage message;
-        Fd passed;
-    };
     // Blocks until the child says something. Nothing: the end of the channel, so the command's
     // execve has succeeded, or the child has died without a word.
-    Result<std::optional<Word>> next() { return next(parent_end_.get()); }
+    Result<std::optional<StagedWord>> next() { return next(parent_end_.get()); }
     Result<void> go_on();
 
     // The same of who starts a created container.
-    static Result<std::optional<Word>> next(int connection);
+    static Result<std::optional<StagedWord>> next(int connection);
 
   private:
     Fd parent_end_;

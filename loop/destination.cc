@@ -17,10 +17,16 @@ constexpr size_t kKept = size_t{16} * 1024;
 
 }  // namespace
 
-Destination::Destination(Reactor& reactor, Client& client, int fd, Token token)
-    : reactor_(reactor), client_(client), fd_(fd), token_(token) {}
+Destination::Destination(Reactor& reactor, Client& client, int fd, Token token, OnFull on_full)
+    : reactor_(reactor), client_(client), fd_(fd), token_(token), on_full_(on_full) {}
 
 size_t Destination::add(Token owner, std::initializer_list<std::string_view> pieces) {
+    const size_t bytes = gather(owner, pieces);
+    flush();
+    return bytes;
+}
+
+size_t Destination::gather(Token owner, std::initializer_list<std::string_view> pieces) {
     if (gone_)
         return 0;
     const size_t before = gathered_.size();
@@ -31,11 +37,10 @@ size_t Destination::add(Token owner, std::initializer_list<std::string_view> pie
         shares_.back().bytes += bytes;
     else
         shares_.push_back({owner, static_cast<uint32_t>(bytes)});
-    start();
     return bytes;
 }
 
-void Destination::start() {
+void Destination::flush() {
     if (in_flight_)
         return;
     if (writing_.empty()) {
@@ -56,7 +61,12 @@ void Destination::start() {
 // the end.
 void Destination::complete(const Completion& completion) {
     if (!in_flight_)
-        return;  // told twice
+        return;   // told twice
+    if (gone_) {  // abandoned during the write: the kernel lets go of the bytes only now
+        in_flight_ = false;
+        clear();
+        return;
+    }
     const int code = completion.result < 0 ? -completion.result : 0;
     if (completion.token.operation == Operation::write) {
         if (code == EAGAIN) {  // O_NONBLOCK, on a kernel that doesn't wait for such
@@ -65,13 +75,13 @@ void Destination::complete(const Completion& completion) {
         }
         if (completion.result > 0)
             advance(static_cast<size_t>(completion.result));
-        else if (code == ENOSPC || code == EDQUOT)
+        else if ((code == ENOSPC || code == EDQUOT) && on_full_ == OnFull::go_on)
             lose(code);
         else if (code != EINTR)
             give_up(code == 0 ? EIO : code);
     }
     in_flight_ = false;
-    start();
+    flush();
 }
 
 void Destination::advance(size_t count) {
@@ -96,13 +106,22 @@ void Destination::lose(int code) {
 
 void Destination::give_up(int code) {
     gone_ = true;
+    client_.troubled(Error::from_errno(code, "write"));
+    abandon();
+    clear();
+}
+
+size_t Destination::abandon() {
+    gone_ = true;
+    const size_t lost = pending();
     const std::string gathered = std::exchange(gathered_, {});
     const std::string_view rest = std::string_view(writing_).substr(written_);
     written_ = writing_.size();
-    client_.troubled(Error::from_errno(code, "write"));
     settle(rest, false);
     settle(gathered, false);
-    clear();
+    if (!in_flight_)
+        clear();
+    return lost;
 }
 
 void Destination::clear() {

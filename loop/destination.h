@@ -30,12 +30,23 @@ class Destination {
         virtual void troubled(const Error& error) = 0;
     };
 
+    enum class OnFull : uint8_t {
+        go_on,  // what comes once there is room again is written
+        end,    // it is gone for good
+    };
+
     // `token` is that of its completions, without operation; `fd` outlives it.
-    Destination(Reactor& reactor, Client& client, int fd, Token token);
+    Destination(Reactor& reactor, Client& client, int fd, Token token, OnFull on_full);
 
     // Queues a line, given in pieces, its end included; the number of its bytes, 0 once nobody
     // reads.
     size_t add(Token owner, std::initializer_list<std::string_view> pieces);
+    // The same without writing it yet: flush() does.
+    size_t gather(Token owner, std::initializer_list<std::string_view> pieces);
+    void flush();
+    // Waits for its reader no longer: what is queued is lost, and what is to come. The number of
+    // bytes that were not written; a write in flight may still take some of them.
+    size_t abandon();
     void complete(const Completion& completion);
 
     [[nodiscard]] size_t pending() const { return writing_.size() - written_ + gathered_.size(); }
@@ -47,7 +58,6 @@ class Destination {
         uint32_t bytes;
     };
 
-    void start();
     void advance(size_t count);
     void lose(int code);
     void give_up(int code);
@@ -58,6 +68,7 @@ class Destination {
     Client& client_;
     int fd_;
     Token token_;
+    OnFull on_full_;
     std::string writing_;  // the kernel reads it while a write is in flight
     size_t written_ = 0;   // of those
     std::string gathered_;

@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <set>
 
 #include "core/sys.h"
 #include "core/try.h"
@@ -35,7 +34,7 @@ Fleet::Entry* Fleet::find(const std::string& name) {
 }
 
 bool Fleet::is_finished() const {
-    return source_ended_ && entries_.empty();
+    return source_ended_ && entries_.empty() && replaced_.empty();
 }
 
 // ---- starts -----------------------------------------------------------------------------------
@@ -44,7 +43,21 @@ void Fleet::pump() {
     if (is_pumping_)  // an end that came back at once: the loop below goes on
         return;
     is_pumping_ = true;
-    while (!is_stopping_) {
+    do
+        start_ready();
+    while (reject_unsatisfiable());
+    is_pumping_ = false;
+    check_finished();
+}
+
+void Fleet::start_ready() {
+    while (!is_stopping_ && has_room()) {
+        if (!rested_.empty()) {
+            Entry& entry = *rested_.front();
+            rested_.pop_front();
+            start(entry);
+            continue;
+        }
         if (ready_.empty() || places_taken_ >= options_.most_live) {
             if (places_taken_ >= options_.most_live || !take_next())
                 break;
@@ -53,23 +66,35 @@ void Fleet::pump() {
         Entry& entry = *ready_.front();
         ready_.pop_front();
         ++places_taken_;
-        observer_.created({entry.name, entry.job->spec, tag_of(entry)});
+        entry.is_settled = !takes_first_;
+        unsettled_ += takes_first_;
+        observer_.created(subject_of(entry));
         start(entry);
     }
-    is_pumping_ = false;
-    if (source_ended_ && places_taken_ == 0 && waiting_ > 0 && ready_.empty())
-        reject_unsatisfiable();
-    check_finished();
+    const bool is_exhausted =
+        source_ended_ && ready_.empty() && waiting_ == 0 && replaced_.empty() && leaving_ == 0;
+    if (is_exhausted || is_stopping_ || places_taken_ >= options_.most_live)
+        takes_first_ = false;
 }
 
 // False: there is nothing to take now.
 bool Fleet::take_next() {
+    if (!replaced_.empty()) {
+        NamedJob next = std::move(replaced_.front());
+        replaced_.pop_front();
+        admit(std::move(next.job), std::move(next.name));
+        return true;
+    }
     if (source_ended_ || waiting_ >= kMostWaiting)
         return false;
     std::shared_ptr<const Job> job;
     std::string name;
     switch (source_->next(job, name)) {
         case JobSource::Answer::job:
+            if (is_stopping_) {  // since a line before it that is no job (--fail-fast)
+                ++summary_.not_started;
+                return false;
+            }
             admit(std::move(job), std::move(name));
             return true;
         case JobSource::Answer::later:
@@ -95,7 +120,7 @@ void Fleet::admit(std::shared_ptr<const Job> job, std::string name) {
         if ((other && other->has_started) || (!other && is_past))
             continue;
         ++entry.missing;
-        waits_for_.emplace(dependency, &entry);
+        entry.waits.push_back(waits_for_.emplace(dependency, &entry));
     }
     if (entry.missing == 0) {
         entry.state = State::ready;
@@ -103,40 +128,70 @@ void Fleet::admit(std::shared_ptr<const Job> job, std::string name) {
         return;
     }
     ++waiting_;
-    if (std::string cycle = find_cycle(entry); !cycle.empty())
-        reject_waiting(entry, Error::because("after: a cycle: " + cycle));
+    if (closes_cycle(entry))
+        reject_waiting(entry, Error::because("after: a cycle: " + describe_cycle(entry)));
 }
 
-// "a, which is after b, which is after a"; empty: none. What waits for `from` is walked in depth;
-// a cycle closes with the last of its jobs to come.
-std::string Fleet::find_cycle(const Entry& from) {
-    std::vector<std::vector<const Entry*>> paths = {{&from}};
-    std::set<const Entry*> seen;
-    while (!paths.empty()) {
-        std::vector<const Entry*> path = std::move(paths.back());
-        paths.pop_back();
-        for (const std::string& name : path.back()->job->after) {
-            const Entry* next = find(name);
-            if (!next || next->state != State::waiting)
-                continue;
-            if (next == &from) {
-                std::string text;
-                for (const Entry* entry : path)
-                    text += entry->name + " is after ";
-                return text + from.name;
-            }
-            if (seen.insert(next).second) {
-                paths.push_back(path);
-                paths.back().push_back(next);
-            }
+// A cycle closes with the last of its jobs to come. It is looked for from that one in both
+// directions by turns, so that the search costs no more than the shorter way takes: a chain that
+// comes link by link costs nothing, whichever end comes first.
+bool Fleet::closes_cycle(const Entry& entry) {
+    struct Walk {
+        std::vector<const Entry*> next;
+        std::unordered_set<const Entry*> seen;
+    };
+    Walk before = {.next = {&entry}, .seen = {}};
+    Walk behind = before;
+    bool is_found = false;
+    auto visit = [&](Walk& walk, const Entry* other) {
+        if (!other || other->state != State::waiting)
+            return;
+        is_found = is_found || other == &entry;
+        if (walk.seen.insert(other).second)
+            walk.next.push_back(other);
+    };
+    auto take = [](Walk& walk) {
+        const Entry* last = walk.next.back();
+        walk.next.pop_back();
+        return last;
+    };
+    while (!is_found && !before.next.empty() && !behind.next.empty()) {
+        for (const std::string& name : take(before)->job->after)
+            visit(before, find(name));
+        auto [begin, end] = waits_for_.equal_range(take(behind)->name);
+        for (auto waiting = begin; waiting != end; ++waiting)
+            visit(behind, waiting->second);
+    }
+    return is_found;
+}
+
+// "a is after b is after a", of a cycle that is there; walked in depth.
+std::string Fleet::describe_cycle(const Entry& from) {
+    std::unordered_map<const Entry*, const Entry*> came_from;
+    std::vector<const Entry*> next = {&from};
+    const Entry* last = nullptr;
+    while (!last && !next.empty()) {
+        const Entry* entry = next.back();
+        next.pop_back();
+        for (const std::string& name : entry->job->after) {
+            const Entry* other = find(name);
+            if (other == &from)
+                last = entry;
+            else if (other && other->state == State::waiting &&
+                     came_from.emplace(other, entry).second)
+                next.push_back(other);
         }
     }
-    return {};
+    std::string text = from.name;
+    for (const Entry* entry = last; entry && entry != &from; entry = came_from.at(entry))
+        text.insert(0, entry->name + " is after ");
+    return from.name + " is after " + text;
 }
 
 void Fleet::start(Entry& entry) {
     entry.state = State::live;
     entry.started_at = {};
+    entry.is_ready = false;
     ++running_;
     for (const std::string& dependency : entry.job->after)
         if (Entry* other = find(dependency))
@@ -146,18 +201,28 @@ void Fleet::start(Entry& entry) {
                    .spec = std::shared_ptr<const Spec>(entry.job, &entry.job->spec),
                    .request = requested ? *requested : sys::monotonic_now(),
                    .tag = tag_of(entry)};
+    if (relay_) {
+        auto mount = relay_->open(start.tag);
+        if (!mount)
+            return fail_start(entry, std::move(start), std::move(mount).error().in("--notify"));
+        start.notify_mount = *mount;
+    }
     if (streams_) {
         auto streams = streams_->open(*entry.job, entry.name, start.tag, entry.restarts > 0);
-        if (!streams) {
-            Outcome outcome;
-            outcome.times.request = start.request;
-            outcome.cause = Cause::failed;
-            outcome.error = std::move(streams).error();
-            return ended({entry.name, entry.job->spec, start.tag}, outcome);
-        }
+        if (!streams)
+            return fail_start(entry, std::move(start), std::move(streams).error());
         start.streams = *streams;
     }
     entry.container = supervisor_->start(std::move(start));
+}
+
+// What it needs could not be opened.
+void Fleet::fail_start(Entry& entry, Start start, Error error) {
+    Outcome outcome;
+    outcome.times.request = start.request;
+    outcome.cause = Cause::failed;
+    outcome.error = std::move(error);
+    ended(subject_of(entry), std::move(outcome));
 }
 
 void Fleet::started(const Subject& subject, const Outcome& so_far) {
@@ -165,10 +230,34 @@ void Fleet::started(const Subject& subject, const Outcome& so_far) {
     if (streams_)
         streams_->close(subject.tag);
     entry.started_at = so_far.times.executed;
-    entry.has_started = true;
     observer_.started(subject, so_far);
+    if (relay_)
+        relay_->begin(subject.tag);
+    else
+        ready(subject.tag);
+}
+
+void Fleet::ready(uint64_t tag) {
+    Entry& entry = *reinterpret_cast<Entry*>(tag);
+    if (std::exchange(entry.is_ready, true))
+        return;
+    entry.has_started = true;
+    has_been_ready_ = true;
+    settle(entry);
+    observer_.ready(subject_of(entry));
     release_dependents(entry.name);
     pump();
+}
+
+void Fleet::settle(Entry& entry) {
+    if (!std::exchange(entry.is_settled, true))
+        --unsettled_;
+}
+
+bool Fleet::is_up() const {
+    if (!has_been_ready_)
+        return false;
+    return options_.is_endless || (!takes_first_ && unsettled_ == 0);
 }
 
 // Those that wait for it may start.
@@ -176,6 +265,7 @@ void Fleet::release_dependents(const std::string& name) {
     auto [begin, end] = waits_for_.equal_range(name);
     for (auto waiting = begin; waiting != end; ++waiting) {
         Entry& entry = *waiting->second;
+        std::erase(entry.waits, waiting);
         if (--entry.missing > 0)
             continue;
         --waiting_;
@@ -200,18 +290,42 @@ void Fleet::warning(const Subject& subject, const Error& error) {
     observer_.warning(subject, error);
 }
 
-void Fleet::ended(const Subject& subject, const Outcome& outcome) {
+void Fleet::ended(const Subject& subject, Outcome&& outcome) {
     Entry& entry = entry_of(subject);
+    if (relay_)
+        relay_->ended(subject.tag);
+    --running_;
+    entry.state = State::ending;
+    bool is_told = true;
     if (streams_) {
         streams_->close(subject.tag);
-        streams_->ended(subject.tag);
+        is_told = streams_->ended(subject.tag);
     }
-    --running_;
+    if (!is_told) {
+        entry.outcome = std::make_unique<Outcome>(std::move(outcome));
+        leave_dependencies(entry);
+        return;
+    }
+    tell_end(entry, std::move(outcome));
+    leave_dependencies(entry);
+    go_on_after_end(entry);
+}
+
+void Fleet::streams_told(uint64_t tag) {
+    Entry& entry = *reinterpret_cast<Entry*>(tag);
+    const auto outcome = std::move(entry.outcome);
+    tell_end(entry, std::move(*outcome));
+    go_on_after_end(entry);
+}
+
+void Fleet::tell_end(Entry& entry, Outcome&& outcome) {
     entry.state = State::gone;
     entry.cause = outcome.cause;
     entry.exit_code = exit_code(outcome);
-    observer_.ended(subject, outcome);
-    leave_dependencies(entry);
+    observer_.ended(subject_of(entry), std::move(outcome));
+}
+
+void Fleet::go_on_after_end(Entry& entry) {
     if (entry.started_at != Time{} &&
         sys::monotonic_now() - entry.started_at >= options_.backoff.well)
         entry.restarts = 0;
@@ -224,7 +338,8 @@ void Fleet::ended(const Subject& subject, const Outcome& outcome) {
 
 bool Fleet::wants_restart(const Entry& entry, bool has_failed) const {
     const RestartPolicy& policy = entry.job->restart;
-    if (is_stopping_ || entry.cause == Cause::stopped || policy.when == RestartPolicy::no ||
+    if (is_stopping_ || entry.is_leaving || entry.cause == Cause::stopped ||
+        policy.when == RestartPolicy::no ||
         (policy.when == RestartPolicy::on_failure && !has_failed))
         return false;
     return policy.most == 0 || entry.restarts < policy.most;
@@ -241,7 +356,9 @@ void Fleet::rest(Entry& entry) {
     ++entry.restarts;
     ++summary_.restarts;
     entry.state = State::resting;
-    observer_.restarting({entry.name, entry.job->spec, tag_of(entry)}, delay, entry.restarts);
+    if (!relay_)
+        settle(entry);
+    observer_.restarting(subject_of(entry), delay, entry.restarts);
     entry.rest = rests_.emplace(Source::fleet, &entry);
     rests_.launched(entry.rest);
     reactor_.ring().timer(entry.rest.with(Operation::restart), now + delay);
@@ -256,7 +373,7 @@ void Fleet::complete(const Completion& completion) {
     rests_.landed(completion.token);
     if (!entry)  // dropped by a stop
         return;
-    start(*entry);
+    rested_.push_back(entry);
     pump();
 }
 
@@ -274,25 +391,29 @@ void Fleet::leave_dependencies(const Entry& entry) {
 // It is gone for good.
 void Fleet::conclude(Entry& entry) {
     entry.state = State::gone;
+    settle(entry);
     --places_taken_;
     count(entry);
     const std::string name = entry.name;
-    if (entry.has_started) {
+    const bool is_leaving = entry.is_leaving;
+    auto successor = std::move(entry.successor);
+    if (entry.has_started)
         remember(name);
-    } else {
-        for (auto waiting = waits_for_.find(name); waiting != waits_for_.end();
-             waiting = waits_for_.find(name))
-            reject_waiting(*waiting->second,
-                           Error::because(fmt::format("after: {} did not start", name)));
-    }
+    else if (!successor)
+        reject_dependents(name);
     entries_.erase(name);
+    if (!is_leaving)
+        return;
+    --leaving_;
+    if (successor && !is_stopping_)
+        replaced_.push_back({.name = name, .job = std::move(successor)});
 }
 
 void Fleet::count(const Entry& entry) {
     ++summary_.causes[static_cast<size_t>(entry.cause)];
     summary_.succeeded += entry.cause == Cause::exited && entry.exit_code == 0;
     summary_.out_of_memory += entry.is_oom;
-    if (entry.exit_code != 0)
+    if (entry.exit_code != 0 && !entry.is_leaving)
         fail(entry.exit_code);
 }
 
@@ -300,12 +421,12 @@ void Fleet::fail(int exit_code) {
     if (summary_.exit_code == 0)
         summary_.exit_code = exit_code;
     if (options_.fail_fast && !is_stopping_)
-        stop({.number = SIGTERM, .value = {}});
+        stop_now({.number = SIGTERM, .value = {}});
 }
 
 void Fleet::remember(const std::string& name) {
     // Nobody may name it who isn't known yet, once there is nobody to come.
-    if (source_ended_)
+    if (source_ended_ && !observer_.can_reload())
         return;
     if (!remembered_.insert(name).second)
         return;
@@ -328,27 +449,50 @@ void Fleet::reject(const std::string& name, uint64_t line, const Error& error) {
 
 // Those that wait for it can't start either.
 void Fleet::reject_waiting(Entry& entry, const Error& error) {
-    const std::string name = entry.name;
-    std::erase_if(waits_for_, [&](const auto& wait) { return wait.second == &entry; });
+    std::string name = entry.name;
+    for (auto wait : entry.waits)
+        waits_for_.erase(wait);
     --waiting_;
     entries_.erase(name);
     reject(name, 0, error);
-    for (auto waiting = waits_for_.find(name); waiting != waits_for_.end();
-         waiting = waits_for_.find(name))
-        reject_waiting(*waiting->second,
-                       Error::because(fmt::format("after: {} did not start", name)));
+    reject_dependents(std::move(name));
 }
 
-// Nothing runs, nothing is to come: what is waited for does not exist.
-void Fleet::reject_unsatisfiable() {
-    while (!waits_for_.empty()) {
-        // What waits for one that is here is rejected with that one.
-        auto first =
-            std::ranges::find_if(waits_for_, [&](const auto& w) { return !find(w.first); });
-        const auto& [name, entry] = first == waits_for_.end() ? *waits_for_.begin() : *first;
-        reject_waiting(*entry,
-                       Error::because(fmt::format("after: there is no container named {}", name)));
+// Nor can those that wait for them: one at a time, for a chain may be as long as it likes.
+void Fleet::reject_dependents(std::string name) {
+    if (is_rejecting_) {
+        lost_.push_back(std::move(name));
+        return;
     }
+    is_rejecting_ = true;
+    for (lost_ = {std::move(name)}; !lost_.empty(); lost_.pop_front())
+        for (auto waiting = waits_for_.find(lost_.front()); waiting != waits_for_.end();
+             waiting = waits_for_.find(lost_.front()))
+            reject_waiting(*waiting->second,
+                           Error::because(fmt::format("after: {} did not start", lost_.front())));
+    is_rejecting_ = false;
+}
+
+// Nothing runs, nothing is to come: what is waited for does not exist. Or so many wait that no more
+// are taken, and what is waited for has not come yet. True: there may be more to start now.
+bool Fleet::reject_unsatisfiable() {
+    const bool is_full = waiting_ >= kMostWaiting;
+    if ((!source_ended_ && !is_full) || places_taken_ > 0 || waiting_ == 0 || !ready_.empty())
+        return false;
+    std::vector<std::string> missing;  // what waits for one that is here goes with that one
+    for (auto wait = waits_for_.begin(); wait != waits_for_.end();
+         wait = waits_for_.upper_bound(wait->first))
+        if (!find(wait->first))
+            missing.push_back(wait->first);
+    for (const std::string& name : missing) {
+        const Error error = Error::because(
+            source_ended_ ? fmt::format("after: there is no container named {}", name)
+                          : fmt::format("after: {} has not come, and {} wait", name, waiting_));
+        for (auto waiting = waits_for_.find(name); waiting != waits_for_.end();
+             waiting = waits_for_.find(name))
+            reject_waiting(*waiting->second, error);
+    }
+    return !source_ended_;
 }
 
 void Fleet::check_finished() {
@@ -370,10 +514,19 @@ void Fleet::forward(const Signal& signal) {
 }
 
 void Fleet::stop(const Signal& signal) {
+    const bool is_again = std::exchange(was_asked_to_stop_, true);
+    stop_now(signal);
+    if (is_again && running_ == 0)
+        observer_.stopped_again();
+}
+
+void Fleet::stop_now(const Signal& signal) {
     const bool is_first = !is_stopping_;
     is_stopping_ = true;
     stop_signal_ = signal;
     source_ended_ = true;
+    if (is_first)
+        observer_.run_stopping();
     if (is_first)
         drop_idle();
     stop_all(is_first);
@@ -393,13 +546,22 @@ void Fleet::drop_idle() {
     ready_.clear();
     waits_for_.clear();
     waiting_ = 0;
-    summary_.not_started += idle.size();
+    summary_.not_started += idle.size() + replaced_.size();
+    replaced_.clear();
     for (const std::string& name : idle)
         entries_.erase(name);
     for (Entry* entry : resting) {
-        reactor_.ring().cancel(entry->rest.with(Operation::restart));
-        *rests_.find(entry->rest) = nullptr;
+        drop_rest(*entry);
         conclude(*entry);
+    }
+}
+
+// It won't be started again, whether its time has come already or not.
+void Fleet::drop_rest(Entry& entry) {
+    std::erase(rested_, &entry);
+    if (Entry** timed = rests_.find(entry.rest)) {
+        reactor_.ring().cancel(entry.rest.with(Operation::restart));
+        *timed = nullptr;
     }
 }
 

@@ -91,6 +91,8 @@ void LauncherPool::lead(unsigned width) {
 void LauncherPool::work() {
     (void)sys::unshare(CLONE_FS);  // ENOMEM: the launches will fail and say so
     isolation::LaunchSite site(*roots_, networks_ ? &*networks_ : nullptr);
+    if (context_.bounding)
+        site.limit(*context_.bounding);
     for (;;) {
         Task* task;
         {
@@ -100,6 +102,7 @@ void LauncherPool::work() {
                 return;
             running_.splice(running_.end(), queued_, queued_.begin());
             task = &running_.back();
+            site.set_busy(running_.size() >= processors_);
         }
         run(site, *task);
     }

@@ -9,6 +9,7 @@
 // its own (CLONE_FS), to stand in shared roots with.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <list>
@@ -69,6 +70,7 @@ class LauncherPool final : public Launcher, public Handler {
     std::mutex mutex_;
     std::condition_variable work_;     // there is something queued, or it is over
     std::condition_variable started_;  // the first thread is up, or has failed
+    const size_t processors_ = std::max(1U, std::thread::hardware_concurrency());
     std::list<Task> queued_;
     std::list<Task> running_;
     std::vector<Ended> ended_;

@@ -68,8 +68,10 @@ Output::Output(Reactor& reactor, const OutputOptions& options, OutputObserver& o
     : reactor_(reactor),
       options_(options),
       observer_(observer),
-      destinations_{Destination(reactor, *this, options.fds[0], {Source::output, {}, 0, 0}),
-                    Destination(reactor, *this, options.fds[1], {Source::output, {}, 0, 1})},
+      destinations_{Destination(reactor, *this, options.fds[0], {Source::output, {}, 0, 0},
+                                Destination::OnFull::go_on),
+                    Destination(reactor, *this, options.fds[1], {Source::output, {}, 0, 1},
+                                Destination::OnFull::go_on)},
       // Two writers of one terminal, pipe or file would cut into each other's lines.
       same_destination_(sys::is_same_file(options.fds[0], options.fds[1])) {
     reactor.attach(Source::output, *this);
@@ -79,12 +81,6 @@ Result<OutputStreams> Output::open(std::string name) {
     OutputStreams streams;
     std::array<Fd, kStreams> readers;
     for (Stream stream : kBoth) {
-        if (options_.sink == Sink::discard) {
-            streams.fds[index(stream)] =
-                TRY(sys::open(AT_FDCWD, "/dev/null", O_WRONLY), "open /dev/null for {} of {}",
-                    loop::name(stream), name);
-            continue;
-        }
         sys::Pipe pipe = TRY(sys::pipe(), "make a pipe for {} of {}", loop::name(stream), name);
         // Of our end alone: before Linux 6.4, io_uring waits for a pipe without a worker thread
         // only where it is O_NONBLOCK.
@@ -95,11 +91,15 @@ Result<OutputStreams> Output::open(std::string name) {
     width_ = std::min(std::max(width_, name.size()), kWidest);
     streams.id = containers_.emplace(Source::output, std::move(name));
     Container& container = *containers_.find(streams.id);
-    for (Stream stream : kBoth) {
+    for (Stream stream : kBoth)
         container.pipes[index(stream)].fd = std::move(readers[index(stream)]);
-        go_on(streams.id, container, stream);
-    }
     return streams;
+}
+
+void Output::begin(Token id) {
+    if (Container* container = containers_.find(id))
+        for (Stream stream : kBoth)
+            go_on(id, *container, stream);
 }
 
 void Output::ended(Token id) {
@@ -119,13 +119,37 @@ void Output::ended(Token id) {
 }
 
 void Output::post(Stream stream, std::string_view line) {
-    const size_t bytes = destination(stream).add(owner_, {line, "\n"});
-    if (Container* container = containers_.find(owner_); container && owner_ != Token{})
-        container->queued += bytes;
+    if (options_.policy == Policy::block || !is_full(1))
+        destination(stream).add(Token{}, {line, "\n"});
+}
+
+void Output::written(Token id, size_t bytes) {
+    observers_ -= bytes;
+    settled(id, bytes, {});
+    resume();
+}
+
+size_t Output::give_up() {
+    size_t lost = pending();
+    containers_.for_each([&lost](Container& container) {
+        for (const Pipe& pipe : container.pipes) {
+            lost += pipe.partial ? pipe.partial->size() : 0;
+            lost += pipe.fd ? sys::bytes_in_pipe(pipe.fd.get()).value_or(0) : 0;
+        }
+    });
+    for (Destination& one : destinations_)
+        one.abandon();
+    resume();  // what waited for room is read, and leads nowhere
+    return lost;
 }
 
 size_t Output::pending() const {
-    return destinations_[0].pending() + destinations_[1].pending();
+    return destinations_[0].pending() + destinations_[1].pending() + observers_;
+}
+
+bool Output::is_read_out(Token id) {
+    const Container* container = containers_.find(id);
+    return !container || container->closed;
 }
 
 void Output::complete(const Completion& completion) {
@@ -205,8 +229,10 @@ void Output::close(Token id, Container& container, Stream stream) {
 void Output::try_drain(Token id, Container& container) {
     if (!container.ended || container.pipes[0].fd || container.pipes[1].fd)
         return;
-    if (!std::exchange(container.closed, true))
+    if (!std::exchange(container.closed, true)) {
         tell_dropped(id, container, Stream::err);
+        observer_.read_out(id);
+    }
     if (container.queued > 0)
         return;
     const std::string name = std::move(container.name);
@@ -288,9 +314,9 @@ void Output::tell_dropped(Token id, Container& container, Stream stream) {
 
 void Output::write_line(Token id, Container& container, Stream stream, std::string_view line) {
     if (options_.sink == Sink::events) {
-        owner_ = id;
-        observer_.line(container.name, stream, line);
-        owner_ = {};
+        const size_t bytes = observer_.line(id, container.name, stream, line);
+        container.queued += bytes;
+        observers_ += bytes;
         return;
     }
     const std::string_view name = container.name;
@@ -303,8 +329,7 @@ void Output::write_line(Token id, Container& container, Stream stream, std::stri
 
 // Beyond its limit, or that of all, or beyond a part of it.
 bool Output::is_over(const Container& container, size_t parts) const {
-    return container.queued > options_.container_limit / parts ||
-           pending() > options_.total_limit / parts;
+    return container.queued > options_.container_limit / parts || is_full(parts);
 }
 
 // From its limit on, until half of it is free: so gaps are few.

@@ -2,7 +2,7 @@
 // taken apart into lines, and handed to sigil's own stdout and stderr, or to an observer.
 //
 //     pipe ─▶ partial line ─▶ sink: prefix ─▶ Destination ─▶ write
-//                                   events ─▶ observer ─ post ─┘
+//                                   events ─▶ observer, who says when it is written
 //
 // Memory is kept only for lines: a partial one of each pipe (16 KiB), and what a slow destination
 // has not taken yet, which is limited for each container and in all. At a limit a container is
@@ -28,9 +28,8 @@ inline constexpr size_t kStreams = 2;
 const char* name(Stream stream);  // "stdout", "stderr"
 
 enum class Sink : uint8_t {
-    prefix,   // each line to sigil's own stdout or stderr, after the name of its container
-    events,   // each line to the observer
-    discard,  // nowhere: the container gets /dev/null
+    prefix,  // each line to sigil's own stdout or stderr, after the name of its container
+    events,  // each line to the observer
 };
 
 enum class Policy : uint8_t { block, drop };
@@ -47,8 +46,12 @@ struct OutputOptions {
 class OutputObserver {
   public:
     virtual ~OutputObserver() = default;
-    // Sink::events: a line, without its end. What is posted meanwhile counts as the container's.
-    virtual void line(const std::string& name, Stream stream, std::string_view text) = 0;
+    // Sink::events: a line, without its end. Returns how many bytes it has queued of it, which
+    // count as the container's until Output::written().
+    virtual size_t line(Token id, const std::string& name, Stream stream,
+                        std::string_view text) = 0;
+    // The last line of a container that has ended was told.
+    virtual void read_out(Token id) = 0;
     // What a container has lost, once it has ended: to Policy::drop, or to a full disk.
     virtual void dropped(const std::string& name, uint64_t bytes, uint64_t lines) = 0;
     // Everything that the container wrote is out. The id is no more.
@@ -67,21 +70,36 @@ class Output final : public Handler, private Destination::Client {
   public:
     Output(Reactor& reactor, const OutputOptions& options, OutputObserver& observer);
 
-    // For each container, before it is launched. Reads at once.
+    // For each container, before it is launched.
     Result<OutputStreams> open(std::string name);
+    // It was launched, or could not be: what it writes is read from now on, and so comes after what
+    // is told of its start.
+    void begin(Token id);
     // The container has ended, or its launch has failed: what its pipes hold now is the last,
     // whoever else has them. Exactly once for each open(); `drained` follows, perhaps before this
     // returns.
     void ended(Token id);
-    // Writes a line, given without its end, to sigil's own stdout or stderr, between those of the
-    // containers.
+    // Writes a line of sigil's, given without its end, to its own stdout or stderr, between those
+    // of the containers. Policy::drop holds for it too, beyond the limit of all.
     void post(Stream stream, std::string_view line);
+    // So many bytes that the observer has queued of a container's are off its queue.
+    void written(Token id, size_t bytes);
+    // Waits for no reader any longer, once no container runs: everything that is not written is
+    // lost, and each container drains within a few turns. Returns the number of those bytes.
+    size_t give_up();
 
     void complete(const Completion& completion) override;
 
     // Containers that are not drained, and bytes not written yet.
     [[nodiscard]] size_t live() const { return containers_.size(); }
     [[nodiscard]] size_t pending() const;
+    // Whether those bytes leave room for what more containers write: they are within a part of the
+    // limit of all, or what is beyond it is dropped.
+    [[nodiscard]] bool has_room(size_t parts) const {
+        return options_.policy == Policy::drop || !is_full(parts);
+    }
+    // Whether each line of it was told; so it was if it is gone.
+    [[nodiscard]] bool is_read_out(Token id);
 
   private:
     struct Pipe {
@@ -122,6 +140,7 @@ class Output final : public Handler, private Destination::Client {
     void tell_dropped(Token id, Container& container, Stream stream);
     void write_line(Token id, Container& container, Stream stream, std::string_view line);
     bool is_over(const Container& container, size_t parts) const;
+    bool is_full(size_t parts) const { return pending() > options_.total_limit / parts; }
     bool drops(Container& container) const;
     static void count_dropped(Container& container, size_t bytes, size_t lines);
 
@@ -138,7 +157,7 @@ class Output final : public Handler, private Destination::Client {
     bool same_destination_;
     size_t width_ = 0;           // of the names
     std::deque<Token> stalled_;  // reads that wait for room, the first first
-    Token owner_;                // of what is posted
+    size_t observers_ = 0;       // bytes that the observer has queued
 };
 
 }  // namespace sigil::loop

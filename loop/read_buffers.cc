@@ -1,10 +1,11 @@
 #include "loop/read_buffers.h"
 
+#include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include <new>
+#include "core/sys.h"
 
 namespace sigil::loop {
 namespace {
@@ -25,13 +26,13 @@ constexpr size_t kMapped = kRingPages + ReadBuffers::kCount * ReadBuffers::kSize
 
 }  // namespace
 
-ReadBuffers::ReadBuffers(io_uring& ring, bool shared) : ring_(ring), memory_(map(kMapped)) {
-    if (shared) {
+ReadBuffers::ReadBuffers(io_uring* ring) : ring_(ring), memory_(map(kMapped)) {
+    if (ring_) {
         io_uring_buf_reg registration = {};
         registration.ring_addr = reinterpret_cast<uint64_t>(memory_);
         registration.ring_entries = kCount;
         registration.bgid = kGroup;
-        if (io_uring_register_buf_ring(&ring_, &registration, 0) == 0) {
+        if (io_uring_register_buf_ring(ring_, &registration, 0) == 0) {
             shared_ = reinterpret_cast<io_uring_buf_ring*>(memory_);
             io_uring_buf_ring_init(shared_);
         }
@@ -42,7 +43,7 @@ ReadBuffers::ReadBuffers(io_uring& ring, bool shared) : ring_(ring), memory_(map
 
 ReadBuffers::~ReadBuffers() {
     if (shared_)
-        io_uring_unregister_buf_ring(&ring_, kGroup);
+        io_uring_unregister_buf_ring(ring_, kGroup);
     ::munmap(memory_, kMapped);
 }
 
@@ -50,11 +51,25 @@ std::span<char> ReadBuffers::bytes(uint16_t buffer) const {
     return {memory_ + kRingPages + buffer * kSize, kSize};
 }
 
-uint16_t ReadBuffers::take() {
+std::string_view ReadBuffers::data(const Completion& completion) const {
+    if (completion.buffer == Completion::kNoBuffer || completion.result <= 0)
+        return {};
+    return {bytes(completion.buffer).data(), static_cast<size_t>(completion.result)};
+}
+
+Completion ReadBuffers::read(Token token, int fd) {
+    if (free_ == 0)
+        return {token, -ENOBUFS};
     const uint16_t buffer = own_.back();
     own_.pop_back();
     --free_;
-    return buffer;
+    auto count = sys::read(fd, bytes(buffer));
+    return {token, count ? static_cast<int32_t>(*count) : -count.error().code(), buffer};
+}
+
+void ReadBuffers::give_back(const Completion& completion) {
+    if (completion.buffer != Completion::kNoBuffer)
+        give_back(completion.buffer);
 }
 
 void ReadBuffers::give_back(uint16_t buffer) {

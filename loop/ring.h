@@ -1,5 +1,6 @@
 // Operations asked for, completions got back: the only thing that waits. The kernel's side is
-// io_uring (uring.h); tests have one that they drive by hand.
+// io_uring (uring.h), or where that is not to be had, epoll (epoll_ring.h); open_ring.h chooses.
+// Tests have one that they drive by hand.
 #pragma once
 
 #include <stdint.h>
@@ -23,7 +24,7 @@ class Ring {
     Ring& operator=(const Ring&) = delete;
     virtual ~Ring() = default;
 
-    // Completes once with the events that are there (poll(2)), or -errno.
+    // Completes once with the events that are there (poll(2)), or -errno. `fd` is open until then.
     virtual void poll(Token token, int fd, uint32_t events) = 0;
     // Completes with -ETIME at that time.
     virtual void timer(Token token, Time at) = 0;
@@ -45,6 +46,9 @@ class Ring {
     // returns.
     [[nodiscard]] virtual std::string_view data(const Completion& completion) const = 0;
     virtual void give_back(const Completion& completion) = 0;
+
+    // What it is built on, for the user.
+    [[nodiscard]] virtual const char* name() const = 0;
 };
 
 }  // namespace sigil::loop

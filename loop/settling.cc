@@ -1,8 +1,13 @@
 #include "loop/settling.h"
 
 #include <link.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
+
+#include <utility>
+
+#include "core/sys.h"
 
 namespace sigil::loop {
 namespace {
@@ -32,8 +37,36 @@ void Settling::attach(Reactor& reactor, Time at) {
     reactor.ring().timer(kTimer, at);
 }
 
+void Settling::attach_to_quiet(Reactor& reactor, Time quiet) {
+    reactor_ = &reactor;
+    quiet_ = quiet;
+    reactor.attach(Source::settling, *this);
+    reactor.attach(*this);
+}
+
+void Settling::arm() {
+    is_armed_ = true;
+    has_turned_ = false;
+    reactor_->ring().timer(kTimer, last_turn_ + quiet_);
+}
+
+void Settling::turn_ended() {
+    if (std::exchange(is_own_turn_, false))
+        return;
+    has_turned_ = true;
+    last_turn_ = sys::monotonic_now();
+    if (!is_armed_)
+        arm();
+}
+
 void Settling::complete(const Completion&) {
+    is_own_turn_ = true;
+    is_armed_ = false;
+    if (has_turned_)
+        return arm();
     ::dl_iterate_phdr(give_back, nullptr);
+    if (quiet_ != Time{})
+        ::malloc_trim(0);
 }
 
 }  // namespace sigil::loop

@@ -32,9 +32,18 @@ SignalAction classify(const SignalFacts& facts) {
             return SignalAction::keep;
         case SIGTSTP:
             return SignalAction::suspend;
+        case SIGWINCH:
+            if (facts.keeps_terminal)
+                return SignalAction::resize;
+            return delivered ? SignalAction::keep : SignalAction::forward;
+        case SIGCONT:
+            if (facts.keeps_terminal)
+                return SignalAction::resume;
+            return delivered ? SignalAction::keep : SignalAction::forward;
         case SIGHUP:
             // Of a terminal that hangs up, the session's leader alone is told (tty_io.c).
-            return SignalAction::forward;
+            return facts.reloads && !facts.from_kernel ? SignalAction::reload
+                                                       : SignalAction::forward;
         case SIGPIPE:
             return facts.from_kernel ? SignalAction::keep : SignalAction::forward;
         case SIGTERM:
@@ -64,7 +73,8 @@ Result<std::unique_ptr<Signals>> Signals::open(bool shares_terminal) {
 Signals::Signals(Fd fd, std::vector<int> ignored, bool shares_terminal)
     : fd_(std::move(fd)), ignored_(std::move(ignored)), shares_terminal_(shares_terminal) {}
 
-void Signals::attach(Reactor& reactor, SignalReceiver& receiver) {
+void Signals::attach(Reactor& reactor, SignalReceiver& receiver, TerminalKeeper* keeper) {
+    keeper_ = keeper;
     ring_ = &reactor.ring();
     receiver_ = &receiver;
     reactor.attach(Source::signals, *this);
@@ -92,6 +102,8 @@ void Signals::deliver(const signalfd_siginfo& info) {
         .from_kernel = info.ssi_code == SI_KERNEL ||
                        (number == SIGPIPE && static_cast<pid_t>(info.ssi_pid) == ::getpid()),
         .shares_terminal = shares_terminal_,
+        .keeps_terminal = keeper_ != nullptr,
+        .reloads = receiver_->can_reload(),
         .was_ignored = std::ranges::find(ignored_, number) != ignored_.end(),
     };
     Signal signal = {.number = number, .value = {}};
@@ -106,10 +118,22 @@ void Signals::deliver(const signalfd_siginfo& info) {
         case SignalAction::stop:
             receiver_->stop(signal);
             break;
+        case SignalAction::resize:
+            keeper_->window_changed();
+            break;
+        case SignalAction::resume:
+            receiver_->forward(signal);
+            keeper_->continued();
+            break;
+        case SignalAction::reload:
+            receiver_->reload();
+            break;
         case SignalAction::suspend:
             if (!(facts.from_kernel && facts.shares_terminal))
                 receiver_->forward(signal);
-            ::kill(::getpid(), SIGSTOP);
+            if (keeper_)
+                keeper_->suspending();
+            ::kill(::getpid(), SIGSTOP);  // the SIGCONT that ends it is read next
             break;
     }
 }

@@ -62,7 +62,8 @@ Token Supervisor::start(Start start) {
     container.token = token;
     container.outcome.times.request = container.start.request;
     ++live_;
-    launcher_.launch(token, {*container.start.spec, container.start.name, container.start.streams});
+    launcher_.launch(token, {*container.start.spec, container.start.name, container.start.streams,
+                             container.start.staged, container.start.notify_mount});
     return token;
 }
 
@@ -83,6 +84,8 @@ void Supervisor::launched(Token token, isolation::LaunchOutcome outcome) {
         return;
     }
     raise(container, Event::launched);
+    if (outcome.terminal)
+        observer_.terminal_opened(container.subject(), std::move(outcome.terminal));
     observer_.started(container.subject(), container.outcome);
     for (const Signal& signal : std::exchange(container.pending, {}))
         send(container, signal);
@@ -135,6 +138,19 @@ void Supervisor::stop(Container& container, const Signal& signal) {
     raise(container, Event::stop_requested);
 }
 
+Result<void> Supervisor::update(Token token, std::shared_ptr<const Spec> spec) {
+    Container* container = containers_.find(token);
+    if (!container || container->status != Status::running)
+        return failure("its limits cannot be changed now: it does not run");
+    if (container->spec().resources != spec->resources) {
+        if (!container->cgroup)
+            return failure("its limits cannot be changed: it has no cgroup");
+        TRY(container->cgroup->apply(spec->resources), "change its limits");
+    }
+    container->start.spec = std::move(spec);
+    return {};
+}
+
 void Supervisor::complete(const Completion& completion) {
     Container* container = containers_.find(completion.token);
     if (!container || !is_armed(*container, completion.token.operation))
@@ -173,6 +189,7 @@ void Supervisor::complete(const Completion& completion) {
         case Operation::read_err:
         case Operation::write:
         case Operation::writable:
+        case Operation::end_of_input:
             break;
     }
     containers_.landed(token);  // last: it may free the container
@@ -323,7 +340,7 @@ void Supervisor::conclude(Container& container) {
 
 void Supervisor::finish(Container& container) {
     --live_;
-    observer_.ended(container.subject(), container.outcome);
+    observer_.ended(container.subject(), std::move(container.outcome));
     containers_.retire(container.token);
 }
 

@@ -59,7 +59,10 @@ struct Start {
     std::shared_ptr<const Spec> spec;
     isolation::Streams streams = isolation::kInheritedStreams;  // open until `started` or `ended`
     Time request{};                                             // when it was asked for
-    uint64_t tag = 0;  // the caller's: the observer gets it back
+    uint64_t tag = 0;       // the caller's: the observer gets it back
+    int notify_mount = -1;  // of isolation/notify_socket.h; open as long as the streams
+    // Of a bundle's; must live until `started` or `ended`.
+    const isolation::StagedOptions* staged = nullptr;
 };
 
 // Whom an observer is told of.
@@ -75,13 +78,19 @@ int exit_code(const Outcome& outcome);
 class Observer {
   public:
     virtual ~Observer() = default;
+    // Of a container with a terminal of its own: the master. Right before `started`.
+    virtual void terminal_opened(const Subject& subject, Fd master) {
+        (void)subject;
+        (void)master;
+    }
     virtual void started(const Subject& subject, const Outcome& so_far) = 0;
     // Processes of the container have been killed for want of memory: `outcome.memory` says how
     // many.
     virtual void out_of_memory(const Subject& subject, const Outcome& so_far) = 0;
     // It was asked to end, or is about to be killed.
     virtual void stopping(const Subject& subject) = 0;
-    virtual void ended(const Subject& subject, const Outcome& outcome) = 0;
+    // The outcome is the observer's to keep.
+    virtual void ended(const Subject& subject, Outcome&& outcome) = 0;
     // Something went wrong that the container survives.
     virtual void warning(const Subject& subject, const Error& error) = 0;
 };
@@ -106,6 +115,10 @@ class Supervisor final : public Handler, public SignalReceiver {
     void stop(const Signal& signal) override;
     // The same of one; it may be gone.
     void stop(Token token, const Signal& signal);
+
+    // Gives a container that runs the limits of this spec, and takes the spec for its own, which
+    // differs in nothing else that was used already.
+    Result<void> update(Token token, std::shared_ptr<const Spec> spec);
 
     void complete(const Completion& completion) override;
 

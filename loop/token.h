@@ -7,24 +7,39 @@
 
 namespace sigil::loop {
 
-enum class Source : uint8_t { none, signals, launcher, container, settling, fleet, lines, output };
-inline constexpr int kSources = 8;
+enum class Source : uint8_t {
+    none,
+    signals,
+    launcher,
+    container,
+    settling,
+    fleet,
+    lines,
+    output,
+    events,
+    reports,
+    terminal,
+    notifier,
+    relay,
+};
+inline constexpr int kSources = 13;
 
 enum class Operation : uint8_t {
-    none,        // nobody waits for it: the completion of a cancel
-    readable,    // a descriptor of the source itself
-    exit,        // the container's pidfd
-    oom,         // its memory.events
-    emptied,     // its cgroup.events
-    grace_over,  // the timer of a stop
-    timed_out,   // the timer of --timeout
-    restart,     // the timer of a backoff
-    read_out,    // the pipe of a container's stdout
-    read_err,    // and of its stderr
-    write,       // to where output goes
-    writable,    // the same, once it takes more
+    none,          // nobody waits for it: the completion of a cancel
+    readable,      // a descriptor of the source itself
+    exit,          // the container's pidfd
+    oom,           // its memory.events
+    emptied,       // its cgroup.events
+    grace_over,    // the timer of a stop
+    timed_out,     // the timer of --timeout
+    restart,       // the timer of a backoff
+    read_out,      // the pipe of a container's stdout
+    read_err,      // and of its stderr
+    write,         // to where output goes
+    writable,      // the same, once it takes more
+    end_of_input,  // the timer of a terminal's
 };
-inline constexpr int kOperations = 12;
+inline constexpr int kOperations = 13;
 
 struct Token {
     Source source = Source::none;

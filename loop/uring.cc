@@ -4,9 +4,6 @@
 #include <liburing.h>
 #include <poll.h>
 
-#include <algorithm>
-
-#include "core/sys.h"
 #include "core/try.h"
 
 namespace sigil::loop {
@@ -74,17 +71,15 @@ void UringRing::timer(Token token, Time at) {
 
 void UringRing::read(Token token, int fd) {
     if (!buffers_)
-        buffers_ = std::make_unique<ReadBuffers>(*ring_, buffer_ring_);
-    if (congested_)
-        queued_.push_back({token, fd});
-    else
+        buffers_ = std::make_unique<ReadBuffers>(buffer_ring_ ? ring_.get() : nullptr);
+    if (!turns_.queue({token, fd}))
         hand_in({token, fd});
 }
 
 // A pipe that is empty is waited for by the kernel's own poll, as a pipe supports NOWAIT
 // (Linux 6.4, and before where it is O_NONBLOCK): no worker thread sits in a read, no buffer is
 // held.
-void UringRing::hand_in(const Read& read) {
+void UringRing::hand_in(const ReadTurns::Read& read) {
     if (!buffers_->shared()) {
         polled_[read.token.pack()] = read.fd;
         poll(read.token, read.fd, POLLIN);
@@ -100,11 +95,8 @@ void UringRing::hand_in(const Read& read) {
 }
 
 void UringRing::hand_in_queued() {
-    for (unsigned room = buffers_ ? buffers_->free() : 0; room > 0 && !queued_.empty(); --room) {
-        hand_in(queued_.front());
-        queued_.pop_front();
-    }
-    congested_ = !queued_.empty();
+    if (buffers_)
+        turns_.hand_in(buffers_->free(), [this](const auto& read) { hand_in(read); });
 }
 
 void UringRing::write(Token token, int fd, std::span<const char> bytes) {
@@ -117,9 +109,7 @@ void UringRing::write(Token token, int fd, std::span<const char> bytes) {
 }
 
 void UringRing::cancel(Token token) {
-    auto queued = std::ranges::find(queued_, token, &Read::token);
-    if (queued != queued_.end()) {  // the kernel doesn't know of it yet
-        queued_.erase(queued);
+    if (turns_.cancel(token)) {  // the kernel doesn't know of it yet
         made_.push_back({token, -ECANCELED});
         made_.push_back({Token{}, 0});
         return;
@@ -137,7 +127,7 @@ Result<void> UringRing::wait(std::vector<Completion>& completions) {
         completions.insert(completions.end(), made_.begin(), made_.end());
         made_.clear();
         // Reads that were handed in may have taken no buffer: then the next of the queue are due.
-        const bool more_due = congested_ && buffers_->free() > 0;
+        const bool more_due = turns_.are_waited_for() && buffers_->free() > 0;
         TRY(enter(completions.size() == before && !more_due));
         reap(completions);
     } while (completions.size() == before);
@@ -177,7 +167,7 @@ Completion UringRing::complete(const io_uring_cqe& entry) {
         completion = read_polled(completion.token, entry.res);
     }
     if (completion.result == -ENOBUFS)
-        congested_ = true;
+        turns_.refused();
     return completion;
 }
 
@@ -186,24 +176,15 @@ Completion UringRing::read_polled(Token token, int32_t events) {
     const int fd = polled_.extract(token.pack()).mapped();
     if (events < 0)
         return {token, events};
-    if (buffers_->free() == 0)
-        return {token, -ENOBUFS};
-    const uint16_t buffer = buffers_->take();
-    auto count = sys::read(fd, buffers_->bytes(buffer));
-    if (!count)
-        return {token, -count.error().code(), buffer};
-    return {token, static_cast<int32_t>(*count), buffer};
+    return buffers_->read(token, fd);
 }
 
 std::string_view UringRing::data(const Completion& completion) const {
-    if (completion.buffer == Completion::kNoBuffer || completion.result <= 0)
-        return {};
-    return {buffers_->bytes(completion.buffer).data(), static_cast<size_t>(completion.result)};
+    return buffers_->data(completion);
 }
 
 void UringRing::give_back(const Completion& completion) {
-    if (completion.buffer != Completion::kNoBuffer)
-        buffers_->give_back(completion.buffer);
+    buffers_->give_back(completion);
 }
 
 }  // namespace sigil::loop

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "loop/read_buffers.h"
+#include "loop/read_turns.h"
 #include "loop/ring.h"
 
 struct io_uring;
@@ -31,16 +32,12 @@ class UringRing final : public Ring {
     Result<void> wait(std::vector<Completion>& completions) override;
     [[nodiscard]] std::string_view data(const Completion& completion) const override;
     void give_back(const Completion& completion) override;
+    [[nodiscard]] const char* name() const override { return "io_uring"; }
 
   private:
-    struct Read {
-        Token token;
-        int fd;
-    };
-
     UringRing(std::unique_ptr<io_uring> ring, bool buffer_ring);
     io_uring_sqe* next_entry(Token token);
-    void hand_in(const Read& read);
+    void hand_in(const ReadTurns::Read& read);
     void hand_in_queued();
     Result<void> enter(bool block);
     void reap(std::vector<Completion>& completions);
@@ -52,10 +49,7 @@ class UringRing final : public Ring {
 
     bool buffer_ring_;
     std::unique_ptr<ReadBuffers> buffers_;  // from the first read on
-    // Once the buffers ran out, reads take turns, those that got bytes behind those that didn't:
-    // else each of many would come back with nothing, over and over.
-    std::deque<Read> queued_;
-    bool congested_ = false;
+    ReadTurns turns_;
     std::vector<Completion> made_;  // by the ring itself
     std::unordered_map<uint64_t, int>
         polled_;  // without a buffer ring: reads and their descriptors

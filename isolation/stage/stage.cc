@@ -9,6 +9,7 @@
 //
 // argv[1]: the descriptor of the plan, a StagePlan.
 #include <asm/unistd.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -58,6 +59,8 @@ extern "C" [[noreturn]] void stage_main(const long* stack) {
     if (stack[0] < 2)
         leave();
     const StagePlan* plan = map_plan(parse(arguments[1]));
+    // Its end tells the parent that the command's execve has succeeded.
+    raw::call(__NR_fcntl, plan->channel, F_SETFD, FD_CLOEXEC);
     const Bootstrap bootstrap = {
         .setup = {plan->setup, plan->setup_count},
         .target = {plan->target, plan->target_count},

@@ -1,12 +1,8 @@
 // What happens when the machine says no: every failure is told, code 125, and leaves nothing.
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,8 +12,10 @@
 #include <array>
 
 #include "cgroups.h"
+#include "events.h"
 #include "fixture.h"
 #include "machine.h"
+#include "seccomp.h"
 
 namespace sigil::e2e {
 namespace {
@@ -47,19 +45,6 @@ testing::AssertionResult is_honest(const Finished& finished) {
 }
 
 // ---- system calls that fail -------------------------------------------------------------------
-
-// From now on this system call fails with this error, for us and for whatever we execute.
-void make_fail(int number, int error) {
-    const std::array<sock_filter, 4> program = {{
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    }};
-    const sock_fprog filter = {program.size(), const_cast<sock_filter*>(program.data())};
-    if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
-        ::_exit(1);
-}
 
 // Where execve itself fails, execveat brings sigil to life.
 void execute_by_other_means(const Start& start) {
@@ -148,7 +133,6 @@ TEST_F(Faults, AFailedStepIsNamed) {
         {SYS_capset, "capabilities"},
         {SYS_open_tree, "--rootfs"},
         {SYS_signalfd4, "signalfd"},
-        {SYS_io_uring_setup, "io_uring"},
     };
     for (const auto& [number, part] : rows) {
         const Finished finished = run_without(number, EPERM, seven({}));
@@ -160,8 +144,11 @@ TEST_F(Faults, AFailedStepIsNamed) {
 
 // Many containers need threads and the ring before the first of them starts.
 TEST_F(Faults, ARunOfManyThatCannotBeginLeavesNothing) {
-    for (int number : {SYS_io_uring_setup, SYS_unshare, SYS_eventfd2, SYS_signalfd4})
+    for (int number : {SYS_unshare, SYS_eventfd2, SYS_signalfd4})
         expect_failure(run_without(number, EPERM, seven({"--count", "2", "--quiet"})), "");
+    expect_failure(
+        run_without(SYS_io_uring_setup, ENOMEM, seven({"--count", "2", "--quiet", "--ring=auto"})),
+        "io_uring");
 }
 
 // Parents of its cgroup that the launch has made go as well.
@@ -169,10 +156,50 @@ TEST_F(Faults, ARunWithoutARingLeavesNoParentOfItsCgroup) {
     if (cgroup_mount().empty())
         GTEST_SKIP() << "no cgroup v2 is mounted";
     const std::string parent = test_cgroup() + "/made";
-    expect_failure(
-        run_without(SYS_io_uring_setup, EPERM, seven({"--cgroup-parent", parent + "/deeper"})),
-        "io_uring");
+    expect_failure(run_without(SYS_io_uring_setup, ENOMEM,
+                               seven({"--ring", "auto", "--cgroup-parent", parent + "/deeper"})),
+                   "io_uring");
     EXPECT_EQ(cgroups_below(test_cgroup()), Words{});
+}
+
+// As under Docker's seccomp profile, with kernel.io_uring_disabled, or in an old kernel.
+TEST_F(Faults, WithoutIoUringItRunsOnEpoll) {
+    const std::string events = make_directory_outside() + "/events";
+    for (int error : {ENOSYS, EPERM, EACCES}) {
+        SCOPED_TRACE(strerrorname_np(error));
+        auto without = [error](Words options) {
+            options.insert(options.end(), {"--ring", "auto"});
+            return run_without(SYS_io_uring_setup, error, seven(std::move(options)));
+        };
+        const Finished one = without({});
+        EXPECT_EQ(one.code(), kCommandsCode);
+        EXPECT_EQ(one.err, "");
+        EXPECT_EQ(without({"--count", "3", "--quiet", "--events", events}).code(), kCommandsCode);
+        const EventLog log(events);
+        ASSERT_EQ(log.summary("exited"), 3);
+        EXPECT_EQ(EventLog::text(log.all().back(), "ring"), "epoll");
+    }
+}
+
+TEST_F(Faults, ARingThatWasAskedForIsTakenOrTheRunFails) {
+    expect_failure(run_without(SYS_io_uring_setup, EPERM, seven({"--ring", "uring"})), "io_uring");
+    expect_failure(run_without(SYS_epoll_create1, EPERM, seven({"--ring", "epoll"})), "epoll");
+    EXPECT_EQ(run_without(SYS_io_uring_setup, EIO, seven({"--ring", "epoll"})).code(),
+              kCommandsCode);
+    EXPECT_EQ(run_without(SYS_epoll_create1, EIO, seven({"--ring", "uring"})).code(),
+              kCommandsCode);
+}
+
+// Writes that may not block need one of these, or make do without.
+TEST_F(Faults, OutputFindsItsWayOnEpoll) {
+    for (int number : {SYS_pwritev2, SYS_statx})
+        for (int error : {ENOSYS, EPERM}) {
+            const Finished finished = run_without(
+                number, error,
+                sigil_run({"--ring", "epoll", "--output", "prefix", "--name", "a"}, {"echo", "x"}));
+            EXPECT_TRUE(finished.out == "a | x\n" || finished.code() == 125)
+                << testing::PrintToString(finished);
+        }
 }
 
 TEST_F(Faults, AForbiddenExecveIsTheCommandsFailure) {

@@ -169,27 +169,6 @@ TEST_F(HostileRootfs, TheWorkingDirectoryIsNoDescriptorOfSigil) {
         expect_failure(run({"--rootfs", root_, "--workdir", path}, {"true"}), path);
 }
 
-// CVE-2019-5736 and its kin: the runtime's own program, executed in the container, is in its reach.
-// Until the command's execve, /proc/self/exe is sigil's own program, and whoever executes it again
-// as root inside could write to the host's file (CVE-2019-5736). The supervisor executes that file
-// for as long as a process of the container lives: it stays busy, and what is written fails.
-TEST_F(HostileRootfs, TheRuntimesOwnProgramCannotBeOverwritten) {
-    if (is_sanitized())
-        GTEST_SKIP() << "a dynamic program needs its loader in the container";
-    replace_with_link("/bin/app", "/proc/self/exe");
-    write_file(root_ + "/bin/script",
-               "#!/proc/self/exe run --report=/proc/self/exe --rootfs=/ --\n", 0755);
-    const std::string before = read_file(sigil_path());
-    for (const char* command : {"/proc/self/exe", "/bin/app"}) {
-        const Finished finished =
-            run({"--rootfs", root_},
-                {command, "run", "--report", "/proc/self/exe", "--rootfs", "/", "--", "/x"});
-        expect_failure(finished, "Text file busy");
-    }
-    (void)run({"--rootfs", root_}, {"/bin/script"});
-    EXPECT_TRUE(read_file(sigil_path()) == before) << "sigil's program has changed";
-}
-
 TEST_F(HostileRootfs, TheCommandIsNoDescriptorOfSigil) {
     for (int fd = 3; fd < 24; ++fd) {
         replace_with_link("/bin/app", "/proc/self/fd/" + std::to_string(fd));

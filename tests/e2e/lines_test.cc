@@ -84,6 +84,22 @@ TEST_F(Lines, StartAfterThoseTheyName) {
     EXPECT_EQ(events.summary("rejected"), 2);
 }
 
+// One after the other, and the first does not start.
+TEST_F(Lines, AChainOfAHundredThousandIsRejectedWithItsFirst) {
+    const unsigned count = in_virtual_machine() ? 2000 : 100'000;
+    std::vector<std::string> lines = {R"({"id":"j0","args":["/bin/nope"]})"};
+    for (unsigned number = 1; number < count; ++number)
+        lines.push_back(R"({"id":"j)" + std::to_string(number) +
+                        R"(","args":["true"],"after":["j)" + std::to_string(number - 1) + "\"]}");
+    const std::string path = make_directory_outside() + "/events";
+    const Finished finished = run_program(from_lines({"--events", path}, lines));
+    EXPECT_EQ(finished.code(), 127);
+    EXPECT_TRUE(finished.err.ends_with(" did not start\n"));
+    const EventLog events(path);
+    EXPECT_EQ(events.summary("rejected"), count - 1);
+    EXPECT_EQ(events.summary("failed"), 1);
+}
+
 TEST_F(Lines, AreTakenAsPlacesBecomeFree) {
     Start start = from_lines({"--jobs", "1"}, {R"({"id":"a","args":["echo","first"]})"});
     start.keeps_input_open = true;

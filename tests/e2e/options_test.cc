@@ -228,7 +228,7 @@ TEST_F(Help, ListsTheCommands) {
         EXPECT_EQ(finished.code(), 0);
         EXPECT_EQ(finished.err, "");
         for (const char* part :
-             {"Usage: sigil", "\n  run ", "\n  sweep ", "\n  help ", "\n  version "})
+             {"Usage: sigil", "\n  run ", "\n  spec ", "\n  sweep ", "\n  help ", "\n  version "})
             EXPECT_NE(finished.out.find(part), std::string::npos) << part;
     }
 }
@@ -253,8 +253,8 @@ TEST_F(Help, ExplainsEveryOptionOfRun) {
 }
 
 TEST_F(Help, FitsIntoAHundredColumns) {
-    for (const Words& words : {Words{"--help"}, Words{"run", "--help"}, Words{"sweep", "--help"},
-                               Words{"version", "--help"}})
+    for (const Words& words : {Words{"--help"}, Words{"run", "--help"}, Words{"spec", "--help"},
+                               Words{"sweep", "--help"}, Words{"version", "--help"}})
         for (const std::string& line : lines_of(sigil_says(words).out)) {
             EXPECT_LE(line.size(), 100U) << line;
             EXPECT_FALSE(line.ends_with(' ')) << "'" << line << "'";

@@ -43,7 +43,8 @@ void wait_forever() {
 
 namespace {
 
-const std::array kTables = {fact_commands, process_commands, signal_commands, file_commands};
+const std::array kTables = {fact_commands, process_commands, signal_commands, file_commands,
+                            notify_commands};
 
 int usage() {
     fputs("usage: sigil-probe COMMAND [ARGUMENT...]; without one, facts\n\n", stderr);

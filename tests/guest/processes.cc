@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,6 +145,15 @@ int ticks(Arguments) {
     }
 }
 
+int call(Arguments arguments) {
+    std::array<unsigned long, 6> words = {};
+    for (size_t index = 1; index < arguments.size() && index <= words.size(); ++index)
+        words[index - 1] = strtoul(arguments[index], nullptr, 0);
+    const long result =
+        syscall(number(arguments[0]), words[0], words[1], words[2], words[3], words[4], words[5]);
+    return tell(result >= 0);
+}
+
 constexpr std::array kCommands = {
     Command{"exit", "CODE", "end with this code", 1, exit_with},
     Command{"die", "SIGNAL", "end by this signal", 1, die},
@@ -155,6 +165,7 @@ constexpr std::array kCommands = {
     Command{"hold-stdout", "CODE", "leave a process that holds stdout; end", 1, hold_stdout},
     Command{"forks", "N", "print how many of N forks succeed", 1, forks},
     Command{"alloc", "BYTES [hold]", "touch this much memory", 1, alloc},
+    Command{"call", "NUMBER [WORD...]", "make a system call", 1, call},
 };
 
 }  // namespace

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "cli/line_reader.h"
+#include "core/capabilities.h"
 #include "fixture.h"
-#include "isolation/capabilities.h"
 
 namespace sigil::cli {
 namespace {
@@ -44,7 +44,7 @@ Job job_on(const RunRequest& request, std::string_view line) {
 }
 
 uint64_t capability(const char* name) {
-    return *isolation::parse_capability(name);
+    return *parse_capability(name);
 }
 
 // ---- what is right ----------------------------------------------------------------------------
@@ -53,7 +53,7 @@ TEST(JobLines, EmptyObjectIsTheDefaults) {
     const Job empty = job("{}");
     EXPECT_EQ(empty.spec.rootfs, "/r");
     EXPECT_EQ(empty.spec.args, Strings{"true"});
-    EXPECT_EQ(empty.spec.capabilities, isolation::default_capabilities());
+    EXPECT_EQ(empty.spec.capabilities, default_capabilities());
     EXPECT_EQ(empty.spec.name, "");
     EXPECT_EQ(empty.spec.hostname, "");
 }
@@ -163,7 +163,7 @@ TEST(JobLines, InitAndReadOnlyAreSwitches) {
 }
 
 TEST(JobLines, CapabilitiesInEitherForm) {
-    const uint64_t usual = isolation::default_capabilities();
+    const uint64_t usual = default_capabilities();
     const uint64_t admin = capability("NET_ADMIN");
     const uint64_t chown = capability("CHOWN");
     for (const char* line : {R"({"capabilities":{"add":["NET_ADMIN"],"drop":["CHOWN"]}})",
@@ -239,7 +239,7 @@ TEST(JobLines, AddToWhatTheDefaultsRepeat) {
     EXPECT_EQ(more.spec.mounts[2].target, "/d");
     EXPECT_EQ(more.spec.env, (Strings{"A=1", "B=3", "C=4"}));
     EXPECT_EQ(more.spec.rlimits.size(), 2U);
-    EXPECT_EQ(more.spec.capabilities, isolation::default_capabilities());
+    EXPECT_EQ(more.spec.capabilities, default_capabilities());
     EXPECT_EQ(more.after, (Strings{"db", "setup"}));
     EXPECT_EQ(job_on(request, "{}").spec.mounts.size(), 2U);
 }

@@ -1,6 +1,8 @@
 // The options for many containers and their output; what they refuse together.
 #include "cli/run_options.h"
 
+#include <stdlib.h>
+
 #include <string>
 #include <vector>
 
@@ -139,12 +141,31 @@ TEST(RunOptions, NameWhatIsWrong) {
         {{"--log-policy", "drop"}, "--log-policy drop: it needs output that goes through sigil"},
         {{"--log-policy", "drop", "--output", "discard"}, "--log-policy drop: it needs"},
         {{"--events", "-", "--report", "-"}, "--report: --events goes to stdout already"},
+        {{"--ring", "poll"}, "--ring: 'poll' is none of auto, uring, epoll"},
+        {{"--ring", ""}, "--ring: '' is none"},
         {{"--quiet=yes"}, "--quiet takes no value"},
     };
     for (const auto& [words, message] : rows) {
         SCOPED_TRACE(::testing::PrintToString(words));
         EXPECT_HOLDS(message_of(parse_whole(words)), message);
     }
+}
+
+TEST(RunOptions, ChooseTheRingBeforeTheEnvironmentDoes) {
+    using loop::RingChoice;
+    const char* value = ::getenv("SIGIL_RING");
+    const std::string before = value ? value : "";
+    ::unsetenv("SIGIL_RING");
+    EXPECT_EQ(parse_whole({})->ring, RingChoice::automatic);
+    EXPECT_EQ(parse_whole({"--ring", "uring"})->ring, RingChoice::uring);
+    ::setenv("SIGIL_RING", "epoll", 1);
+    EXPECT_EQ(parse_whole({})->ring, RingChoice::epoll);
+    EXPECT_EQ(parse_whole({"--ring", "auto"})->ring, RingChoice::automatic);
+    ::setenv("SIGIL_RING", "", 1);
+    EXPECT_EQ(parse_whole({})->ring, RingChoice::automatic);
+    ::setenv("SIGIL_RING", "kqueue", 1);
+    EXPECT_HOLDS(message_of(parse_whole({})), "SIGIL_RING: 'kqueue' is none of auto, uring, epoll");
+    ::setenv("SIGIL_RING", before.c_str(), 1);
 }
 
 TEST(RunOptions, StillNeedARootAndACommand) {

@@ -41,6 +41,22 @@ TEST(ParseNumber, NamesTheTextWithoutItsControlCharacters) {
     EXPECT_EQ(message_of(parse_number("\x1b[2J")), "'\\x1b[2J' is not a number");
 }
 
+TEST(ParseNumberList, TakesNumbersAndRanges) {
+    using Numbers = std::vector<unsigned>;
+    EXPECT_EQ(*parse_number_list("", 7), Numbers{});
+    EXPECT_EQ(*parse_number_list("3", 7), Numbers{3});
+    EXPECT_EQ(*parse_number_list("0-3,7", 7), (Numbers{0, 1, 2, 3, 7}));
+    EXPECT_EQ(*parse_number_list("7,2-3,3", 7), (Numbers{2, 3, 7}));
+}
+
+TEST(ParseNumberList, RefusesTheRest) {
+    for (const char* text : {",", "1,", ",1", "-", "1-", "-1", "1-2-3", "a", "1 ", "0-8", "8"})
+        EXPECT_FALSE(parse_number_list(text, 7)) << text;
+    EXPECT_EQ(message_of(parse_number_list("3-1", 7)), "'3-1' ends before it begins");
+    EXPECT_EQ(message_of(parse_number_list(std::string(4097, '1'), 7)),
+              "the list is longer than 4096 bytes");
+}
+
 // ---- sizes ------------------------------------------------------------------------------------
 
 TEST(ParseSize, TakesPowersOf1024) {

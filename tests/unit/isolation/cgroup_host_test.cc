@@ -267,6 +267,11 @@ TEST_F(PrepareParent, NamesTheCgroupThatKeepsAControllerBack) {
 
 TEST(NeededControllers, AreNoneForNoLimit) {
     EXPECT_EQ(needed_controllers({}), Names{});
+    EXPECT_EQ(needed_controllers({.memory = UINT64_MAX,
+                                  .memory_high = UINT64_MAX,
+                                  .memory_swap = UINT64_MAX,
+                                  .pids = UINT64_MAX}),
+              Names{});
 }
 
 TEST(NeededControllers, AreThoseOfTheLimits) {
@@ -274,6 +279,7 @@ TEST(NeededControllers, AreThoseOfTheLimits) {
     EXPECT_EQ(needed_controllers({.memory_high = 1}), Names{"memory"});
     EXPECT_EQ(needed_controllers({.memory_swap = 1}), Names{"memory"});
     EXPECT_EQ(needed_controllers({.cpu_quota = 1}), Names{"cpu"});
+    EXPECT_EQ(needed_controllers({.cpu_period = 1}), Names{"cpu"});
     EXPECT_EQ(needed_controllers({.pids = 1}), Names{"pids"});
     EXPECT_EQ(needed_controllers({.cpuset_cpus = "0"}), Names{"cpuset"});
     EXPECT_EQ(needed_controllers({.io_max = {"8:0 rbps=1"}}), Names{"io"});

@@ -44,6 +44,7 @@ using MemoryEventsFile = CgroupFiles;
 using CgroupEventsFile = CgroupFiles;
 using CgroupNumber = CgroupFiles;
 using CgroupWrite = CgroupFiles;
+using CgroupApply = CgroupFiles;
 using CgroupRemove = CgroupFiles;
 
 TEST_F(MemoryEventsFile, IsReadLineByLine) {
@@ -144,6 +145,103 @@ TEST_F(CgroupWrite, TellsThatAKernelHasNoKill) {
     Cgroup group = cgroup();
     EXPECT_TRUE(group.kill().error().is(ENOENT));
     EXPECT_TRUE(group.write("memory.oom.group", "1").error().is(ENOENT));
+}
+
+// ---- apply --------------------------------------------------------------------------------------
+
+TEST_F(CgroupApply, WritesQuotaAndPeriod) {
+    struct Case {
+        Resources resources;
+        const char* expected;
+    };
+    const Case cases[] = {
+        {{.cpu_quota = 150'000}, "150000 100000"},
+        {{.cpu_quota = 5'000, .cpu_period = 10'000}, "5000 10000"},
+        {{.cpu_period = 50'000}, "max 50000"},
+        {{.cpu_quota = UINT64_MAX}, "max 100000"},
+    };
+    for (const Case& one : cases) {
+        write("cpu.max", "");
+        EXPECT_TRUE(cgroup().apply(one.resources)) << one.expected;
+        EXPECT_EQ(files.read("files/cpu.max"), one.expected);
+    }
+}
+
+TEST_F(CgroupApply, TakesMemoryOffTheSumWithSwap) {
+    struct Case {
+        Resources resources;
+        const char* memory;
+        const char* swap;
+    };
+    const Case cases[] = {
+        {{.memory = 4096, .memory_swap = 12288}, "4096", "8192"},
+        {{.memory = 4096, .memory_swap = 4096}, "4096", "0"},
+        {{.memory = 4096, .memory_swap = UINT64_MAX}, "4096", "max"},
+        {{.memory = UINT64_MAX, .memory_swap = 8192}, "max", "8192"},
+        {{.memory = 4096}, "4096", "0"},
+        {{.memory = 4096, .json_path = ""}, "4096", "before"},
+    };
+    for (const Case& one : cases) {
+        write("memory.max", "");
+        write("memory.swap.max", one.resources.json_path ? "before" : "");
+        EXPECT_TRUE(cgroup().apply(one.resources));
+        EXPECT_EQ(files.read("files/memory.max"), one.memory);
+        EXPECT_EQ(files.read("files/memory.swap.max"), one.swap);
+    }
+}
+
+TEST_F(CgroupApply, WritesTheOtherFileWhereTheFirstIsMissing) {
+    const Resources resources = {.files = {{.name = "io.bfq.weight",
+                                            .value = "500",
+                                            .other_name = "io.weight",
+                                            .other_value = "4950"}}};
+    write("io.weight", "");
+    EXPECT_TRUE(cgroup().apply(resources));
+    EXPECT_EQ(files.read("files/io.weight"), "4950");
+    write("io.weight", "");
+    write("io.bfq.weight", "");
+    EXPECT_TRUE(cgroup().apply(resources));
+    EXPECT_EQ(files.read("files/io.bfq.weight"), "500");
+    EXPECT_EQ(files.read("files/io.weight"), "");
+}
+
+TEST_F(CgroupApply, MindsAMissingFileUnlessItMayBeMissing) {
+    EXPECT_TRUE(cgroup().apply(
+        {.files = {{.name = "hugetlb.2MB.rsvd.max", .value = "0", .may_be_missing = true}}}));
+    EXPECT_EQ(message_of(cgroup().apply({.files = {{.name = "io.bfq.weight",
+                                                    .value = "500",
+                                                    .origin = "linux.resources.blockIO.weight",
+                                                    .other_name = "io.weight",
+                                                    .other_value = "4950"}}})),
+              "linux.resources.blockIO.weight: write 4950 to io.weight of cgroup /sigil-web: No "
+              "such file or directory");
+}
+
+TEST_F(CgroupApply, NeedsNoFileForNoLimit) {
+    EXPECT_TRUE(cgroup().apply({.memory = UINT64_MAX,
+                                .memory_high = UINT64_MAX,
+                                .memory_swap = UINT64_MAX,
+                                .pids = UINT64_MAX}));
+    write("pids.max", "5");
+    EXPECT_TRUE(cgroup().apply({.pids = UINT64_MAX}));
+    EXPECT_EQ(files.read("files/pids.max"), "max");
+}
+
+TEST_F(CgroupApply, NamesThePropertyOfABundle) {
+    auto error_for = [this](Resources resources, const char* path) {
+        resources.json_path = path;
+        return message_of(cgroup().apply(resources));
+    };
+    const char* bundle = "linux.resources";
+    EXPECT_HOLDS(error_for({.memory = 1}, bundle), "linux.resources.memory.limit: write 1 to mem");
+    EXPECT_HOLDS(error_for({.memory_swap = 1}, bundle), "linux.resources.memory.swap: write 1 to ");
+    EXPECT_HOLDS(error_for({.cpu_quota = 1}, bundle), "linux.resources.cpu.quota: write 1 100000");
+    EXPECT_HOLDS(error_for({.cpu_period = 1}, bundle),
+                 "linux.resources.cpu.period: write max 1 to");
+    EXPECT_HOLDS(error_for({.cpuset_cpus = "0"}, bundle), "linux.resources.cpu.cpus: write 0 to ");
+    EXPECT_HOLDS(error_for({.pids = 1}, bundle), "linux.resources.pids.limit: write 1 to pids.max");
+    EXPECT_EQ(error_for({.pids = 1}, ""),
+              "pids.limit: write 1 to pids.max of cgroup /sigil-web: No such file or directory");
 }
 
 // ---- remove -------------------------------------------------------------------------------------
@@ -312,10 +410,10 @@ TEST_F(CreateCgroup, NamesTheOptionOfTheLimit) {
         return error_of(limited);
     };
     EXPECT_HOLDS(error_for({.memory_high = 4096}), "--memory-high: write 4096 to memory.high of");
-    EXPECT_HOLDS(error_for({.memory_swap = UINT64_MAX}),
-                 "--memory-swap: write max to memory.swap.max of");
+    EXPECT_HOLDS(error_for({.memory_swap = 4096}),
+                 "--memory-swap: write 4096 to memory.swap.max of");
     EXPECT_HOLDS(error_for({.cpu_quota = 150'000}), "--cpus: write 150000 100000 to cpu.max of");
-    EXPECT_HOLDS(error_for({.pids = UINT64_MAX}), "--pids-limit: write max to pids.max of");
+    EXPECT_HOLDS(error_for({.pids = 5}), "--pids-limit: write 5 to pids.max of");
     EXPECT_HOLDS(error_for({.cpuset_cpus = "0-1"}), "--cpuset-cpus: write 0-1 to cpuset.cpus of");
     EXPECT_HOLDS(error_for({.io_max = {"8:0 rbps=1"}}), "--io-max: write 8:0 rbps=1 to io.max of");
     EXPECT_HOLDS(error_for({.files = {{"cgroup.max.depth", "1"}}}),

@@ -1,6 +1,4 @@
 // The init carried inside sigil: a static program of a few KB, sealed against change.
-#include "isolation/embedded.h"
-
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "core/sys.h"
+#include "isolation/embedded.h"
 
 namespace sigil::isolation {
 namespace {

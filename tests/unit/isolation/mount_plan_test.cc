@@ -1,4 +1,5 @@
 // The filesystem half of the launch recipe: which steps, in which order.
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -86,9 +87,11 @@ const Lines kProcMasks = {
 };
 
 const Lines kSys = {
-    "new_mount sys <sysfs>",          "enter sys",
-    "mount_here fs/cgroup <cgroup2>", "mask_directory devices/virtual/powercap",
+    "new_mount sys <sysfs>",
+    "enter sys",
+    "mask_directory devices/virtual/powercap",
     "mask_directory firmware",
+    "mount_here fs/cgroup <cgroup2>",
 };
 
 Lines joined(std::initializer_list<Lines> parts) {
@@ -109,6 +112,17 @@ TEST(PlanMounts, IsTheWholeRecipeInOrder) {
                       kProcMasks,
                       {"set_hostname <web>", "unshare_cgroup", "join_network"},
                       kSys}));
+}
+
+TEST(PlanMounts, TakesNoHelperForTheNetworkWhereProcessorsAreBusy) {
+    const Spec spec = default_spec();
+    OpenedSources sources = sources_for(spec);
+    sources.is_busy = true;
+    LaunchPlan plan;
+    ASSERT_TRUE(plan_mounts(spec, spec.hostname, sources, plan));
+    Lines expected = lines_of(planned(spec).setup);
+    std::erase(expected, "begin_network");
+    EXPECT_EQ(lines_of(plan.setup), expected);
 }
 
 TEST(PlanMounts, MakesNoNetworkForTheHosts) {
@@ -283,6 +297,35 @@ TEST(SharedRoot, HasTheRootAndTheBindsOfAll) {
     ASSERT_TRUE(plan_mounts(spec, "web", sources, own));
     EXPECT_EQ(lines_of(own.setup).back(), "mount_at /tmp <tmpfs>");
     EXPECT_EQ(std::ranges::count(lines_of(own.setup), "attach_tree /a"), 0);
+}
+
+TEST(SharedRoot, HasTheSysOfTheHostsNetwork) {
+    Spec spec = default_spec();
+    spec.network = Network::host;
+    LaunchPlan plan;
+    ASSERT_TRUE(plan_shared_root(spec, sources_for(spec), plan));
+    Lines expected = joined({kRoot, kSys});
+    std::erase(expected, "mount_here fs/cgroup <cgroup2>");  // each container's own
+    EXPECT_EQ(lines_of(plan.setup), expected);
+    OpenedSources sources = sources_for(spec);
+    sources.root_tree = -1;
+    LaunchPlan own;
+    ASSERT_TRUE(plan_mounts(spec, "web", sources, own));
+    const Lines lines = lines_of(own.setup);
+    EXPECT_LT(index_of(lines, "use_shared sys <firmware>"),
+              index_of(lines, "new_mount sys <sysfs>"));
+    // It may be gone from there: the plan can make it all the same.
+    EXPECT_LT(index_of(lines, "mask_directory firmware"),
+              index_of(lines, "mount_here fs/cgroup <cgroup2>"));
+}
+
+TEST(SharedRoot, HasNoSysForAnotherNetworkOrForWhoCanChangeIt) {
+    Spec spec = default_spec();
+    EXPECT_FALSE(shares_sysfs(spec));
+    spec.network = Network::host;
+    EXPECT_TRUE(shares_sysfs(spec));
+    spec.capabilities = uint64_t{1} << CAP_SYS_ADMIN;
+    EXPECT_FALSE(shares_sysfs(spec));
 }
 
 TEST(SharedRoot, IsNotForBindsThatComeAfterAMountOfTheContainersOwn) {

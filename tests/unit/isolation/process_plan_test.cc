@@ -1,6 +1,8 @@
 // The process half of the launch recipe: which steps, in which order.
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -132,6 +134,23 @@ TEST(PlanProcess, TellsTheInitWhomToSignal) {
 
 // ---- privileges ---------------------------------------------------------------------------------
 
+TEST(PlanProcess, DropsNothingThatItsLauncherHasDropped) {
+    ProcessSources sources = default_sources();
+    sources.bounding = kCapabilities;
+    EXPECT_FALSE(has_kind(planned(default_spec(), sources).target, StepKind::drop_bounding));
+    sources.bounding = kCapabilities | 1;
+    EXPECT_TRUE(has_kind(planned(default_spec(), sources).target, StepKind::drop_bounding));
+}
+
+TEST(BoundingOf, HoldsWhatTheInitNeeds) {
+    constexpr uint64_t kKill = uint64_t{1} << CAP_KILL;
+    Spec spec = default_spec();
+    spec.capabilities = 0;
+    EXPECT_EQ(bounding_of(spec), kKill);
+    spec.init = false;
+    EXPECT_EQ(bounding_of(spec), 0U);
+}
+
 TEST(PlanProcess, GivesRootTheCapabilitiesItWasGranted) {
     const LaunchPlan plan = planned(default_spec());
     EXPECT_EQ(find_step(plan.target, StepKind::drop_bounding)->flags, kCapabilities);
@@ -185,7 +204,8 @@ TEST(PlanProcess, DropsTheBoundingSetBeforeTheIds) {
 
 TEST(PlanProcess, RaisesLimitsWhileItMay) {
     Spec spec = default_spec();
-    spec.rlimits = {{RLIMIT_NOFILE, 1024, 4096, "nofile=1024:4096"}, {RLIMIT_CORE, 0, 0, "core=0"}};
+    spec.rlimits = {{RLIMIT_NOFILE, 1024, 4096, "--ulimit nofile=1024:4096"},
+                    {RLIMIT_CORE, 0, 0, "--ulimit core=0"}};
     const LaunchPlan plan = planned(spec);
     Lines expected = kTarget;
     expected.insert(expected.begin() + 3, 2, "set_rlimit");
@@ -211,6 +231,55 @@ TEST(PlanProcess, LeavesPrivilegesToBeGainedOnlyWhenAsked) {
 TEST(PlanProcess, LeavesTheInitOneCapability) {
     const LaunchPlan plan = planned(default_spec());
     EXPECT_EQ(find_step(plan.init, StepKind::set_capabilities)->flags, uint64_t{1} << CAP_KILL);
+}
+
+// ---- the system call filter
+// ----------------------------------------------------------------------
+
+std::shared_ptr<const SeccompProgram> one_instruction() {
+    SeccompProgram program;
+    program.instructions = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    program.flags = SECCOMP_FILTER_FLAG_LOG;
+    return std::make_shared<const SeccompProgram>(std::move(program));
+}
+
+// It filters what comes after it: nothing but the execve.
+TEST(PlanProcess, InstallsTheFilterLast) {
+    Spec spec = default_spec();
+    spec.seccomp = one_instruction();
+    const LaunchPlan plan = planned(spec);
+    Lines expected = kTarget;
+    expected.insert(expected.end() - 1, "seccomp");
+    EXPECT_EQ(lines_of(plan.target), expected);
+    const Step* step = find_step(plan.target, StepKind::seccomp);
+    EXPECT_EQ(step->flags, uint64_t{SECCOMP_FILTER_FLAG_LOG});
+    EXPECT_EQ(step->filter->len, 1);
+    EXPECT_EQ(step->filter->filter, spec.seccomp->instructions.data());
+}
+
+// seccomp(2): without no_new_privs it takes CAP_SYS_ADMIN, which the ids take away.
+TEST(PlanProcess, InstallsTheFilterBeforePrivilegesAreGoneIfNewOnesMayBeGained) {
+    Spec spec = default_spec();
+    spec.no_new_privileges = false;
+    spec.seccomp = one_instruction();
+    const LaunchPlan plan = planned(spec);
+    Lines expected = kTarget;
+    expected.insert(std::ranges::find(expected, becoming_root()), "seccomp");
+    EXPECT_EQ(lines_of(plan.target), expected);
+    EXPECT_EQ(lines_of(plan.init), (Lines{"close_on_exec", "set_capabilities", "no_new_privileges",
+                                          "seccomp", "exec_init"}));
+}
+
+// A process of the container can trace PID 1 and have it make any call that PID 1 may make.
+TEST(PlanProcess, GivesTheInitAFilterOfItsOwnWhereTheContainerHasOne) {
+    Spec spec = default_spec();
+    EXPECT_FALSE(has_kind(planned(spec).init, StepKind::seccomp));
+    spec.seccomp = one_instruction();
+    const LaunchPlan plan = planned(spec);
+    const Step* step = find_step(plan.init, StepKind::seccomp);
+    ASSERT_TRUE(step);
+    EXPECT_NE(step->filter->filter, spec.seccomp->instructions.data());
+    EXPECT_EQ(step->flags, 0U);
 }
 
 // ---- descriptors and signals --------------------------------------------------------------------

@@ -12,7 +12,8 @@ namespace {
 constexpr int kLastSignal = 64;
 
 const char* action_name(SignalAction action) {
-    static constexpr const char* kNames[] = {"keep", "forward", "stop", "suspend"};
+    static constexpr const char* kNames[] = {"keep",   "forward", "stop",   "resize",
+                                             "resume", "reload",  "suspend"};
     return kNames[static_cast<int>(action)];
 }
 
@@ -73,6 +74,22 @@ TEST(Classify, KeepsWhatWasIgnoredWhenSigilStarted) {
                                .from_kernel = from_kernel,
                                .shares_terminal = shared,
                                .was_ignored = true});
+}
+
+TEST(Classify, ConcernsTheTerminalThatItKeeps) {
+    for (bool from_kernel : {false, true}) {
+        expect(SignalAction::resize,
+               {.number = SIGWINCH, .from_kernel = from_kernel, .keeps_terminal = true});
+        expect(SignalAction::resume,
+               {.number = SIGCONT, .from_kernel = from_kernel, .keeps_terminal = true});
+        expect(kSuspend, {.number = SIGTSTP, .from_kernel = from_kernel, .keeps_terminal = true});
+    }
+}
+
+TEST(Classify, TakesAHangUpForAReloadUnlessItIsOne) {
+    expect(SignalAction::reload, {.number = SIGHUP, .reloads = true});
+    expect(kForward, {.number = SIGHUP, .from_kernel = true, .reloads = true});
+    expect(kKeep, {.number = SIGHUP, .reloads = true, .was_ignored = true});
 }
 
 TEST(Classify, ForwardsRealTimeSignals) {

@@ -60,6 +60,7 @@ class FakeRing final : public Ring {
     void give_back(const Completion& completion) override {
         EXPECT_EQ(buffers_.erase(completion.buffer), 1U) << "given back twice";
     }
+    [[nodiscard]] const char* name() const override { return "fake"; }
     // Buffers that were not given back.
     [[nodiscard]] size_t buffers() const { return buffers_.size(); }
 

@@ -1,4 +1,4 @@
-// Output on the kernel's io_uring, with writers of their own threads.
+// Output on each of the kernel's rings, with writers of their own threads.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,9 +11,9 @@
 #include <gtest/gtest.h>
 
 #include "core/sys.h"
+#include "loop/backends.h"
 #include "loop/output.h"
 #include "loop/reactor.h"
-#include "loop/uring.h"
 
 namespace sigil::loop {
 namespace {
@@ -26,7 +26,8 @@ constexpr size_t kThreads = 8;
 class Ends final : public OutputObserver {
   public:
     Ends(loop::Reactor& reactor, int expected) : reactor_(reactor), left_(expected) {}
-    void line(const std::string&, Stream, std::string_view) override {}
+    size_t line(Token, const std::string&, Stream, std::string_view) override { return 0; }
+    void read_out(Token) override {}
     void dropped(const std::string&, uint64_t bytes, uint64_t) override { lost += bytes; }
     void drained(Token, const std::string&) override {
         if (--left_ == 0)
@@ -46,13 +47,12 @@ std::string line_of(int container, Stream stream, int number) {
                        std::string(static_cast<size_t>(number * 7 % 300), 'x'));
 }
 
-class OutputOnUring : public ::testing::TestWithParam<bool> {
+class OutputOnRing : public OnEachRing {
   protected:
     void SetUp() override {
-        auto opened = UringRing::open(256, GetParam());
-        if (!opened)
-            GTEST_SKIP() << opened.error().message();
-        ring = std::move(*opened);
+        open(256);
+        if (!ring)
+            return;
         reactor.use(*ring);
         auto pipe = sys::pipe();
         ASSERT_TRUE(pipe);
@@ -95,7 +95,6 @@ class OutputOnUring : public ::testing::TestWithParam<bool> {
         std::function<void()> then;
     };
 
-    std::unique_ptr<UringRing> ring;
     loop::Reactor reactor;
     sys::Pipe sink;
     sys::Pipe over;
@@ -105,8 +104,7 @@ class OutputOnUring : public ::testing::TestWithParam<bool> {
     std::string collected;
 };
 
-INSTANTIATE_TEST_SUITE_P(Buffers, OutputOnUring, ::testing::Bool(),
-                         [](const auto& shared) { return shared.param ? "OfTheKernel" : "Own"; });
+INSTANTIATE_TEST_SUITE_P(On, OutputOnRing, backends(), name_of);
 
 // Writes in pieces, and each line with its end apart, so that reads split them.
 void write_in_pieces(int fd, std::string_view text) {
@@ -152,7 +150,7 @@ size_t expect_whole_lines(std::string_view text) {
     return lines;
 }
 
-TEST_P(OutputOnUring, LosesNoByteOfTwoHundredPipesAndMixesNoLines) {
+TEST_P(OutputOnRing, LosesNoByteOfTwoHundredPipesAndMixesNoLines) {
     Ends ends(reactor, kContainers);
     OutputOptions options;
     options.fds = {sink.writer.get(), sink.writer.get()};
@@ -161,6 +159,7 @@ TEST_P(OutputOnUring, LosesNoByteOfTwoHundredPipesAndMixesNoLines) {
     for (int index = 0; index < kContainers; ++index) {
         auto streams = output.open(std::to_string(index));
         ASSERT_TRUE(streams);
+        output.begin(streams->id);
         containers.push_back(std::move(*streams));
     }
     collect();
@@ -185,13 +184,14 @@ TEST_P(OutputOnUring, LosesNoByteOfTwoHundredPipesAndMixesNoLines) {
     EXPECT_EQ(output.pending(), 0U);
 }
 
-TEST_P(OutputOnUring, EndsThoughSomebodyElseKeepsWriting) {
+TEST_P(OutputOnRing, EndsThoughSomebodyElseKeepsWriting) {
     Ends ends(reactor, 1);
     OutputOptions options;
     options.fds = {sink.writer.get(), sink.writer.get()};
     Output output(reactor, options, ends);
     auto streams = output.open("0");
     ASSERT_TRUE(streams);
+    output.begin(streams->id);
     collect();
     ::signal(SIGPIPE, SIG_IGN);
     std::thread writer([&] {
@@ -207,13 +207,14 @@ TEST_P(OutputOnUring, EndsThoughSomebodyElseKeepsWriting) {
     EXPECT_TRUE(collect_all().starts_with("0 | again and again\n"));
 }
 
-TEST_P(OutputOnUring, KeepsWithinItsLimitsWhereTheSinkIsSlow) {
+TEST_P(OutputOnRing, KeepsWithinItsLimitsWhereTheSinkIsSlow) {
     Ends ends(reactor, 1);
     OutputOptions options;
     options.fds = {sink.writer.get(), sink.writer.get()};
     Output output(reactor, options, ends);
     auto streams = output.open("0");
     ASSERT_TRUE(streams);
+    output.begin(streams->id);
     collect(std::chrono::milliseconds(2));
     const std::string text(1 << 20, 'x');
     run_beside(
@@ -234,9 +235,10 @@ TEST_P(OutputOnUring, KeepsWithinItsLimitsWhereTheSinkIsSlow) {
 }
 
 // /dev/full is a full disk.
-TEST_P(OutputOnUring, EndsOnAFullDisk) {
+TEST_P(OutputOnRing, EndsOnAFullDisk) {
     struct Troubled final : OutputObserver {
-        void line(const std::string&, Stream, std::string_view) override {}
+        size_t line(Token, const std::string&, Stream, std::string_view) override { return 0; }
+        void read_out(Token) override {}
         void dropped(const std::string&, uint64_t, uint64_t lines) override { lost = lines; }
         void drained(Token, const std::string&) override { is_drained = true; }
         void warning(const Error& error) override { code = error.code(); }
@@ -251,6 +253,7 @@ TEST_P(OutputOnUring, EndsOnAFullDisk) {
     Output output(reactor, options, troubled);
     auto streams = output.open("0");
     ASSERT_TRUE(streams);
+    output.begin(streams->id);
     ASSERT_TRUE(sys::write_all(streams->fds[0].get(), "one\ntwo\nthree"));
     streams->fds = {};
     output.ended(streams->id);

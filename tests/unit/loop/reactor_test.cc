@@ -139,5 +139,25 @@ TEST_F(Reactor, SettlesOnceAndGoesOnRunning) {
     EXPECT_EQ(containers.seen.size(), 1U);
 }
 
+TEST_F(Reactor, SettlesEachTimeThatItIsQuiet) {
+    Settling settling;
+    settling.attach_to_quiet(reactor, std::chrono::seconds(9));
+    const Token timer = {Source::settling, Operation::timed_out, 0, 0};
+    EXPECT_FALSE(ring.has(timer));  // nothing has happened yet
+    for (int round = 0; round < 2; ++round) {
+        ring.inject(kOne, 0);
+        ASSERT_TRUE(reactor.turn());
+        ASSERT_TRUE(ring.has(timer));
+        ring.inject(kOne, 0);
+        ASSERT_TRUE(reactor.turn());
+        ring.complete(timer, -ETIME);
+        ASSERT_TRUE(reactor.turn());
+        ASSERT_TRUE(ring.has(timer));  // something has happened meanwhile
+        ring.complete(timer, -ETIME);
+        ASSERT_TRUE(reactor.turn());
+        EXPECT_EQ(ring.in_flight(), 0U);  // it has settled
+    }
+}
+
 }  // namespace
 }  // namespace sigil::loop

@@ -48,7 +48,7 @@ class Record final : public Observer {
         memory_max = so_far.memory_max;
     }
     void stopping(const Subject& subject) override { asked_to_stop.push_back(subject.name); }
-    void ended(const Subject& subject, const Outcome& outcome) override {
+    void ended(const Subject& subject, Outcome&& outcome) override {
         log.push_back(
             fmt::format("{} {} {}", subject.name, name(outcome.cause), outcome.status.exit_code()));
         last = {.pid = outcome.pid,

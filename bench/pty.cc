@@ -1,0 +1,134 @@
+// sigil-bench-pty: how fast output comes through `sigil run --tty` beside script(1), which carries
+// bytes between two terminals and does nothing else. The same program writes the same bytes on the
+// terminal of each; this process is the terminal emulator of both.
+
+#include <fcntl.h>
+#include <pty.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "failure.h"
+#include "machine.h"
+#include "process.h"
+#include "statistics.h"
+#include "workspace.h"
+
+namespace sigil::bench {
+namespace {
+
+// The least of script's throughput that sigil may have.
+constexpr double kToScript = 0.9;
+
+struct Options {
+    std::string sigil = own_directory() + "/../sigil";
+    int runs = 15;
+    int megabytes = 64;
+};
+
+[[noreturn]] void become(const Command& command) {
+    std::vector<char*> words;
+    for (const std::string& word : command)
+        words.push_back(const_cast<char*>(word.c_str()));
+    words.push_back(nullptr);
+    execvp(words[0], words.data());
+    _exit(127);
+}
+
+// MB/s from the start of the program until its last byte is shown.
+double throughput(const Command& command, size_t bytes) {
+    int master = -1;
+    const int64_t start = now_ns();
+    const pid_t process = forkpty(&master, nullptr, nullptr, nullptr);
+    if (process < 0)
+        fail("forkpty");
+    if (process == 0)
+        become(command);
+    static std::array<char, 65536> shown;
+    size_t total = 0;
+    for (ssize_t count; (count = read(master, shown.data(), shown.size())) > 0;)
+        total += static_cast<size_t>(count);
+    const double seconds = static_cast<double>(now_ns() - start) / 1e9;
+    close(master);
+    int status = 0;
+    waitpid(process, &status, 0);
+    if (status != 0 || total < bytes)
+        fail("{}: status {}, {} of {} bytes", command[0], status, total, bytes);
+    return static_cast<double>(bytes) / 1e6 / seconds;
+}
+
+int run(const Options& options) {
+    if (geteuid() != 0)
+        fail("root is needed: sigil makes its namespaces as root");
+    const std::string busybox = find_program("busybox");
+    const std::string script = find_program("script");
+    if (busybox.empty() || script.empty())
+        fail("busybox and script (bsdutils) are needed");
+    enter_private_namespace();
+    const Machine machine = describe_machine();
+    fmt::print("{}, kernel {}, {} x {}\n", machine.date, machine.kernel, machine.cpus, machine.cpu);
+    const Workspace workspace(own_directory());
+    std::filesystem::copy_file(busybox, workspace.rootfs() + "/busybox",
+                               std::filesystem::copy_options::overwrite_existing);
+    const size_t bytes = static_cast<size_t>(options.megabytes) << 20;
+    const std::string writes = fmt::format("busybox head -c {} /dev/zero", bytes);
+    const Command by_script = {script, "-qc", writes, "/dev/null"};
+    const Command by_sigil = {options.sigil, "run",      "--tty", "--rootfs", workspace.rootfs(),
+                              "--",          "/busybox", "head",  "-c",       std::to_string(bytes),
+                              "/dev/zero"};
+    std::vector<double> scripts;
+    std::vector<double> sigils;
+    std::vector<double> ratios;
+    for (int round = -1; round < options.runs; ++round) {
+        const bool is_sigil_first = round % 2 != 0;
+        double of_sigil = is_sigil_first ? throughput(by_sigil, bytes) : 0;
+        const double of_script = throughput(by_script, bytes);
+        if (!is_sigil_first)
+            of_sigil = throughput(by_sigil, bytes);
+        if (round < 0)  // the first is a warm-up
+            continue;
+        scripts.push_back(of_script);
+        sigils.push_back(of_sigil);
+        ratios.push_back(of_sigil / of_script);
+    }
+    const Summary ratio = summarize(ratios);
+    fmt::print("  script      {:8.1f} MB/s\n", summarize(scripts).median);
+    fmt::print("  sigil -t    {:8.1f} MB/s\n", summarize(sigils).median);
+    fmt::print("  sigil/script {:6.2f} (p10 {:.2f}, p90 {:.2f}, {} pairs), at least {}: {}\n",
+               ratio.median, ratio.p10, ratio.p90, ratio.runs, kToScript,
+               ratio.median >= kToScript ? "yes" : "NO");
+    return ratio.median >= kToScript ? 0 : 1;
+}
+
+Options parse(int argc, char** argv) {
+    Options options;
+    for (int index = 1; index + 1 < argc; index += 2) {
+        const std::string_view word = argv[index];
+        const char* value = argv[index + 1];
+        if (word == "--sigil")
+            options.sigil = value;
+        else if (word == "--runs")
+            options.runs = std::max(1, std::atoi(value));
+        else if (word == "--megabytes")
+            options.megabytes = std::max(1, std::atoi(value));
+        else
+            fail("usage: sigil-bench-pty [--sigil PATH] [--runs N] [--megabytes N]");
+    }
+    return options;
+}
+
+}  // namespace
+}  // namespace sigil::bench
+
+int main(int argc, char** argv) {
+    return sigil::bench::run_guarded(
+        [&] { return sigil::bench::run(sigil::bench::parse(argc, argv)); });
+}

@@ -1,0 +1,152 @@
+#include "isolation/id_map.h"
+
+#include <asm/unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "core/process.h"
+#include "core/raw_syscall.h"
+#include "core/sys.h"
+#include "core/try.h"
+
+namespace sigil::isolation {
+namespace {
+
+constexpr int kPidfd = 3;  // P_PIDFD
+
+// A process in a new user namespace, there until it is let go.
+class Holder {
+  public:
+    static Result<Holder> start() {
+        Holder holder;
+        sys::Pipe life = TRY(sys::pipe());
+        int pidfd = -1;
+        clone_args arguments = {};
+        arguments.flags = CLONE_NEWUSER | CLONE_PIDFD;
+        arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+        const long pid = raw::call(__NR_clone3, &arguments, sizeof arguments);
+        if (pid == 0)
+            wait_in_child(life);
+        if (pid < 0)
+            return tl::unexpected(Error::from_errno(static_cast<int>(-pid), "clone3"));
+        holder.pid_ = static_cast<pid_t>(pid);
+        holder.pidfd_ = Fd(pidfd);
+        holder.life_ = std::move(life.writer);
+        return holder;
+    }
+    Holder(Holder&&) = default;
+    Holder& operator=(Holder&&) = delete;
+    ~Holder() {
+        if (pidfd_.get() < 0)
+            return;
+        life_ = Fd();
+        siginfo_t ignored;
+        raw::call(__NR_waitid, kPidfd, pidfd_.get(), &ignored, WEXITED | __WALL, nullptr);
+    }
+
+    [[nodiscard]] std::string path(std::string_view name) const {
+        return fmt::format("/proc/{}/{}", pid_, name);
+    }
+
+  private:
+    Holder() = default;
+
+    // A copy of a process that may have threads: raw system calls only. The pipe ends with the
+    // parent, however that ends.
+    [[noreturn]] static void wait_in_child(const sys::Pipe& life) {
+        char ignored;
+        raw::call(__NR_close, life.writer.get());
+        raw::call(__NR_read, life.reader.get(), &ignored, 1);
+        for (;;)
+            raw::call(__NR_exit_group, 0);
+    }
+
+    pid_t pid_ = -1;
+    Fd pidfd_;
+    Fd life_;
+};
+
+// user_namespaces(7): one line of one's own id needs no privilege; with groups, setgroups(2) must
+// be denied first.
+bool is_single(std::span<const IdMapping> map, uint32_t own) {
+    return map.size() == 1 && map[0].size == 1 && map[0].host_id == own;
+}
+
+Result<void> run_helper(const char* program, pid_t pid, std::span<const IdMapping> map) {
+    std::vector<std::string> words = {program, std::to_string(pid)};
+    for (const IdMapping& line : map)
+        for (const uint32_t number : {line.container_id, line.host_id, line.size})
+            words.push_back(std::to_string(number));
+    std::vector<char*> argv;
+    for (std::string& word : words)
+        argv.push_back(word.data());
+    argv.push_back(nullptr);
+    pid_t helper = -1;
+    const int error = ::posix_spawnp(&helper, program, nullptr, nullptr, argv.data(), environ);
+    if (error != 0)
+        return tl::unexpected(Error::from_errno(error, "posix_spawn").in(program));
+    int word = 0;
+    while (::waitpid(helper, &word, 0) < 0 && errno == EINTR) {
+    }
+    if (const int code = ExitStatus::from_wait_word(word).exit_code(); code != 0)
+        return failure("{}: exit code {}", program, code);
+    return {};
+}
+
+Result<void> write_map(pid_t pid, const char* file, const char* helper,
+                       std::span<const IdMapping> map) {
+    auto written =
+        sys::write_file(AT_FDCWD, fmt::format("/proc/{}/{}", pid, file).c_str(), id_map_text(map));
+    if (!written && written.error().is(EPERM) && ::geteuid() != 0)
+        return run_helper(helper, pid, map);
+    return written;
+}
+
+}  // namespace
+
+std::string id_map_text(std::span<const IdMapping> mappings) {
+    std::string text;
+    for (const IdMapping& mapping : mappings)
+        text += fmt::format("{} {} {}\n", mapping.container_id, mapping.host_id, mapping.size);
+    return text;
+}
+
+Result<Fd> make_user_namespace(std::span<const IdMapping> uids, std::span<const IdMapping> gids) {
+    Holder holder = TRY(Holder::start(), "make a user namespace");
+    TRY(sys::write_file(AT_FDCWD, holder.path("uid_map").c_str(), id_map_text(uids)),
+        "set the user IDs' mapping");
+    TRY(sys::write_file(AT_FDCWD, holder.path("gid_map").c_str(), id_map_text(gids)),
+        "set the group IDs' mapping");
+    return sys::open(AT_FDCWD, holder.path("ns/user").c_str(), O_RDONLY);
+}
+
+Result<void> write_id_maps(pid_t pid, std::span<const IdMapping> uids,
+                           std::span<const IdMapping> gids) {
+    if (!gids.empty()) {
+        if (::geteuid() != 0 && is_single(gids, ::getegid()))
+            TRY(sys::write_file(AT_FDCWD, fmt::format("/proc/{}/setgroups", pid).c_str(), "deny"),
+                "deny setgroups");
+        TRY(write_map(pid, "gid_map", "newgidmap", gids), "linux.gidMappings");
+    }
+    if (!uids.empty())
+        TRY(write_map(pid, "uid_map", "newuidmap", uids), "linux.uidMappings");
+    return {};
+}
+
+// In the machine's own every uid is itself (user_namespaces(7)).
+bool is_in_user_namespace() {
+    auto map = sys::read_file(AT_FDCWD, "/proc/self/uid_map");
+    if (!map)
+        return false;
+    std::erase_if(*map, [](char c) { return c == ' ' || c == '\n'; });
+    return *map != "004294967295";
+}
+
+}  // namespace sigil::isolation

@@ -1,0 +1,34 @@
+// What a launch holds open from its plan to its end: shared by the files of class Launch.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/fd.h"
+#include "core/seccomp_program.h"
+#include "core/sys.h"
+#include "isolation/launch.h"
+#include "isolation/launch_plan.h"
+#include "isolation/namespaces.h"
+#include "isolation/root_tree.h"
+#include "isolation/staged.h"
+#include "isolation/systemd_cgroup.h"
+
+namespace sigil::isolation {
+
+struct Launch::Prepared {
+    RootTrees trees;
+    std::vector<Fd> streams;
+    // The child sends the master of its terminal on it, before its execve and without an answer:
+    // its descriptors are not ours (no CLONE_FILES), and we are parked until that execve.
+    std::optional<sys::SocketPair> terminal;
+    Fd network;
+    LaunchPlan plan;
+    // Of a bundle.
+    std::vector<JoinedNamespace> joined;
+    SeccompProgram filter;
+    std::optional<SystemdScope> scope;
+    std::optional<StagedChild> child;  // it goes through the stage
+};
+
+}  // namespace sigil::isolation

@@ -1,0 +1,65 @@
+#include "isolation/listener.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "core/json_writer.h"
+#include "core/parse.h"
+#include "core/state.h"
+#include "core/try.h"
+
+namespace sigil::isolation {
+
+Result<void> send_descriptor(const std::string& socket_path, int fd, std::string_view text) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    if (socket_path.size() >= sizeof address.sun_path)
+        return failure("{}: longer than a socket's path can be", printable(socket_path));
+    ::memcpy(address.sun_path, socket_path.data(), socket_path.size());
+    Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket)
+        return tl::unexpected(Error::from_errno(errno, "socket"));
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return tl::unexpected(
+            Error::from_errno(errno, "connect").in(fmt::format("connect to {}", socket_path)));
+    iovec bytes = {.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+    msghdr header = {};
+    header.msg_iov = &bytes;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof fd);
+    ::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+    if (::sendmsg(socket.get(), &header, MSG_NOSIGNAL) < 0)
+        return tl::unexpected(Error::from_errno(errno, "sendmsg"));
+    return {};
+}
+
+Result<void> send_listener(const Seccomp& seccomp, std::string_view state, pid_t pid,
+                           const Fd& listener) {
+    rapidjson::StringBuffer buffer;
+    JsonWriter json(buffer);
+    json.StartObject();
+    add(json, "ociVersion", kOciVersion);
+    json.Key("fds");
+    json.StartArray();
+    json.String("seccompFd");
+    json.EndArray();
+    add(json, "pid", int64_t{pid});
+    add(json, "metadata", seccomp.listener_metadata);
+    json.Key("state");
+    json.RawValue(state.data(), state.size(), rapidjson::kObjectType);
+    json.EndObject();
+    return TRY(send_descriptor(seccomp.listener_path, listener.get(),
+                               {buffer.GetString(), buffer.GetSize()}),
+               "linux.seccomp.listenerPath"),
+           Result<void>();
+}
+
+}  // namespace sigil::isolation
