@@ -46,10 +46,7 @@ Result<void> add_variable(Spec& spec, Text entry) {
 
 Result<void> read_env_file(Spec& spec, Text path) {
     Fd file = TRY(sys::open(AT_FDCWD, std::string(path).c_str(), O_RDONLY), "{}", printable(path));
-    std::string text;
-    std::array<char, 16384> part;
-    while (size_t count = TRY(sys::read(file.get(), part), "{}", printable(path)))
-        text.append(part.data(), count);
+    const std::string text = TRY(sys::read_all(file.get()), "{}", printable(path));
     size_t number = 0;
     for (const std::string& line : split(text, '\n')) {
         ++number;

@@ -171,11 +171,7 @@ loop::JobSource::Answer LineSource::next(std::shared_ptr<const Job>& job, std::s
 Result<std::string> LineSource::read_whole() const {
     Fd file = TRY(sys::open(AT_FDCWD, target_.c_str(), O_RDONLY | O_NOCTTY | O_NONBLOCK), "open {}",
                   printable(target_));
-    std::string text;
-    std::vector<char> piece(kPiece);
-    while (const size_t count = TRY(sys::read(file.get(), piece), "read {}", printable(target_)))
-        text.append(piece.data(), count);
-    return text;
+    return TRY(sys::read_all(file.get()), "read {}", printable(target_));
 }
 
 Result<std::vector<loop::NamedJob>> LineSource::read_again() {

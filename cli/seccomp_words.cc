@@ -24,14 +24,7 @@ using Text = std::string_view;
 Result<std::string> read_file(Text path) {
     constexpr size_t kLargest = 1UL << 20;
     Fd file = TRY(sys::open(AT_FDCWD, std::string(path).c_str(), O_RDONLY));
-    std::string text;
-    std::array<char, 16384> part;
-    while (size_t count = TRY(sys::read(file.get(), part))) {
-        text.append(part.data(), count);
-        if (text.size() > kLargest)
-            return failure("larger than {}", format_size(kLargest));
-    }
-    return text;
+    return sys::read_all(file.get(), kLargest);
 }
 
 ProfileFacts facts_of(const Spec& spec) {

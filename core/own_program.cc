@@ -26,23 +26,6 @@ bool is_mounted_here(std::string_view mountinfo, uint64_t id) {
     return false;
 }
 
-// All of it: other files of procfs are small.
-Result<std::string> read_mountinfo(int self) {
-    const Fd file = TRY(sys::open(self, "mountinfo", O_RDONLY));
-    std::string text(size_t{16} << 10, '\0');
-    for (size_t filled = 0;;) {
-        if (filled == text.size())
-            text.resize(2 * filled);
-        const size_t count =
-            TRY(sys::read(file.get(), {text.data() + filled, text.size() - filled}));
-        if (count == 0) {
-            text.resize(filled);
-            return text;
-        }
-        filled += count;
-    }
-}
-
 }  // namespace
 
 Result<bool> check_own_program() {
@@ -57,7 +40,8 @@ Result<bool> check_own_program() {
     const uint64_t program = TRY(sys::mount_id(self->get(), "exe"), "find sigil's own program");
     if (program == TRY(sys::mount_id(AT_FDCWD, "/"), "find the root's mount"))
         return true;
-    if (is_mounted_here(TRY(read_mountinfo(self->get()), "read mountinfo"), program))
+    const Fd mounts = TRY(sys::open(self->get(), "mountinfo", O_RDONLY), "read mountinfo");
+    if (is_mounted_here(TRY(sys::read_all(mounts.get()), "read mountinfo"), program))
         return true;
     return failure("sigil's own program was executed from outside of this mount namespace");
 }

@@ -21,14 +21,7 @@ Result<std::string> read_in_root(int root, const char* path, size_t limit) {
     if (!S_ISREG(facts.stx_mode))
         return failure("{} is not a regular file", path);
     std::string text(std::min<size_t>(limit, facts.stx_size), '\0');
-    size_t filled = 0;
-    while (filled < text.size()) {
-        size_t count = TRY(sys::read(file.get(), {text.data() + filled, text.size() - filled}));
-        if (count == 0)
-            break;
-        filled += count;
-    }
-    text.resize(filled);
+    text.resize(TRY(sys::read_full(file.get(), text)));
     return text;
 }
 

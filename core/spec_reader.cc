@@ -25,15 +25,7 @@ Result<std::string> read_text(const std::string& path) {
     if (facts.stx_size > JsonDocument::kLargest)
         return failure("larger than {} bytes", JsonDocument::kLargest);
     std::string text(facts.stx_size, '\0');
-    size_t filled = 0;
-    while (filled < text.size()) {
-        const size_t count =
-            TRY(sys::read(file.get(), {text.data() + filled, text.size() - filled}));
-        if (count == 0)
-            break;
-        filled += count;
-    }
-    text.resize(filled);
+    text.resize(TRY(sys::read_full(file.get(), text)));
     return text;
 }
 

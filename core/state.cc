@@ -310,16 +310,10 @@ Result<std::string> ContainerDirectory::read_file(const char* file) const {
 }
 
 Result<void> ContainerDirectory::write_file(const char* file, std::string_view text) const {
-    const std::string fresh = std::string(file) + ".new";
-    auto write = [&]() -> Result<void> {
-        Fd out = TRY(sys::open(directory_.get(), fresh.c_str(),
-                               O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
-        TRY(sys::write_all(out.get(), text));
-        if (::renameat(directory_.get(), fresh.c_str(), directory_.get(), file) != 0)
-            return tl::unexpected(Error::from_errno(errno, "renameat"));
-        return {};
-    };
-    return TRY(write(), "write {} of container {}", file, id_), Result<void>();
+    constexpr mode_t kOurs = 0600;
+    return TRY(sys::replace_file(directory_.get(), file, text, kOurs), "write {} of container {}",
+               file, id_),
+           Result<void>();
 }
 
 Result<ContainerState> ContainerDirectory::read() const {

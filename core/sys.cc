@@ -23,6 +23,7 @@
 #include <charconv>
 #include <iterator>
 
+#include "core/parse.h"
 #include "core/raw_syscall.h"
 #include "core/try.h"
 
@@ -112,6 +113,28 @@ Result<size_t> read(int fd, std::span<char> into) {
     return count(retry_interrupted(__NR_read, fd, into.data(), into.size()), "read");
 }
 
+Result<size_t> read_full(int fd, std::span<char> into) {
+    size_t filled = 0;
+    while (filled < into.size()) {
+        const size_t more = TRY(read(fd, into.subspan(filled)));
+        if (more == 0)
+            break;
+        filled += more;
+    }
+    return filled;
+}
+
+Result<std::string> read_all(int fd, size_t most) {
+    std::string text;
+    std::array<char, 16384> part;
+    while (const size_t more = TRY(read(fd, part))) {
+        text.append(part.data(), more);
+        if (text.size() > most)
+            return failure("larger than {}", format_size(most));
+    }
+    return text;
+}
+
 Result<size_t> write(int fd, std::string_view text) {
     return count(retry_interrupted(__NR_write, fd, text.data(), text.size()), "write");
 }
@@ -153,6 +176,24 @@ Result<std::string> read_file(int directory, const char* path) {
 Result<void> write_file(int directory, const char* path, std::string_view text) {
     Fd file = TRY(open(directory, path, O_WRONLY));
     return nothing(retry_interrupted(__NR_write, file.get(), text.data(), text.size()), "write");
+}
+
+Result<void> replace_file(int directory, const std::string& path, std::string_view text,
+                          mode_t mode) {
+    const std::string fresh = fmt::format("{}.{}.new", path, raw::call(__NR_getpid));
+    auto write = [&]() -> Result<void> {
+        const Fd file =
+            TRY(open(directory, fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+        auto written = write_all(file.get(), text);
+        if (written)
+            written = nothing(
+                raw::call(__NR_renameat2, directory, fresh.c_str(), directory, path.c_str(), 0),
+                "rename");
+        if (!written)
+            (void)unlinkat(directory, fresh.c_str());
+        return written;
+    };
+    return write();
 }
 
 Result<struct statx> stat(int directory, const char* path, int flags) {

@@ -40,6 +40,11 @@ Result<Fd> open(int directory, const char* path, int flags, mode_t mode = 0);
 Result<Fd> openat2(int directory, const char* path, uint64_t flags, uint64_t resolve,
                    mode_t mode = 0);
 Result<size_t> read(int fd, std::span<char> into);
+// The same until it is full; less only at the end.
+Result<size_t> read_full(int fd, std::span<char> into);
+// All that comes until the end, of a file, a pipe or a terminal. An error if that is more than
+// `most` bytes.
+Result<std::string> read_all(int fd, size_t most = SIZE_MAX);
 Result<size_t> write(int fd, std::string_view text);
 // Without waiting for room, whatever the descriptor's flags: EAGAIN, or EOPNOTSUPP where the file
 // knows no RWF_NOWAIT.
@@ -52,6 +57,11 @@ Result<void> write_all(int fd, std::string_view text);
 Result<std::string> read_file(int directory, const char* path);
 // One write(2) to an existing file, as cgroupfs wants it.
 Result<void> write_file(int directory, const char* path, std::string_view text);
+
+// Makes or replaces a file in one step, by a rename: nobody sees half of it, and a failure leaves
+// what was there.
+Result<void> replace_file(int directory, const std::string& path, std::string_view text,
+                          mode_t mode);
 
 Result<struct statx> stat(int directory, const char* path, int flags = 0);
 // Which mount a path is on (STATX_MNT_ID, Linux 5.8); a link's end counts.

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,20 +34,10 @@ Result<std::string> absolute(const std::string& path) {
 }  // namespace
 
 Result<void> write_pid_file(const std::string& path, pid_t pid) {
-    const std::string fresh = fmt::format("{}.{}.new", path, ::getpid());
-    {
-        Fd file =
-            TRY(sys::open(AT_FDCWD, fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644),
-                "--pid-file {}", printable(path));
-        TRY(sys::write_all(file.get(), std::to_string(pid)), "--pid-file {}", printable(path));
-    }
-    if (::rename(fresh.c_str(), path.c_str()) != 0) {
-        const int error = errno;
-        (void)::unlink(fresh.c_str());
-        return tl::unexpected(
-            Error::from_errno(error, "rename").in(fmt::format("--pid-file {}", printable(path))));
-    }
-    return {};
+    constexpr mode_t kForAll = 0644;
+    return TRY(sys::replace_file(AT_FDCWD, path, std::to_string(pid), kForAll), "--pid-file {}",
+               printable(path)),
+           Result<void>();
 }
 
 Result<std::unique_ptr<Creation>> Creation::open(const std::string& id, CreateOptions options) {

@@ -16,6 +16,7 @@
 #include "cli/seccomp_words.h"
 #include "core/capabilities.h"
 #include "core/environment.h"
+#include "core/json_reader.h"
 #include "core/spec_reader.h"
 #include "core/sys.h"
 #include "core/try.h"
@@ -193,15 +194,21 @@ Result<int> run_detached(const isolation::LaunchContext& context, const Request&
     isolation::LaunchOutcome outcome = launch.run();
     if (outcome.error)
         return tl::unexpected(std::move(*outcome.error));
-    if (!request.pid_file.empty())
-        TRY(write_pid_file(request.pid_file, outcome.process->pid));
+    if (request.pid_file.empty())
+        return 0;
+    auto written = write_pid_file(request.pid_file, outcome.process->pid);
+    if (!written)  // nobody would know of it
+        (void)sys::pidfd_send_signal(outcome.process->pidfd.get(), SIGKILL);
+    TRY(std::move(written));
     return 0;
 }
 
 Result<Spec> wanted_spec(const Request& request, const Container& container, Arguments arguments) {
     Spec spec = TRY(spec_of(container));
     if (!request.process.empty()) {
-        const std::string text = TRY(sys::read_file(AT_FDCWD, request.process.c_str()),
+        const Fd file = TRY(sys::open(AT_FDCWD, request.process.c_str(), O_RDONLY), "--process {}",
+                            printable(request.process));
+        const std::string text = TRY(sys::read_all(file.get(), JsonDocument::kLargest),
                                      "--process {}", printable(request.process));
         spec = TRY(read_process(text, spec), "--process {}", printable(request.process));
     } else {
@@ -306,7 +313,6 @@ Result<int> exec(Arguments arguments) {
     const isolation::JoinTarget target = {*container.process, cgroup.get()};
     isolation::StagedOptions staged = {
         .attendant = &attendant,
-        .dies_with_parent = false,
         .preserve_fds = request.preserve_fds,
         .no_new_keyring = true,
         .join = &target,

@@ -23,12 +23,7 @@ struct Request {
 const std::array kOptions = {
     Option<Request>{"Options", "format", 'f', "FORMAT",
                     "table (default), or json: the process ids alone",
-                    [](Request& r, Text v) -> Result<void> {
-                        if (v != "table" && v != "json")
-                            return failure("'{}' is neither table nor json", printable(v));
-                        r.format = v;
-                        return {};
-                    }},
+                    [](Request& r, Text v) { return set_format(r.format, v); }},
 };
 
 std::string as_json(const std::vector<pid_t>& pids) {
@@ -57,14 +52,7 @@ Result<std::string> output_of_ps(const std::vector<std::string>& options) {
     if (error != 0)
         return tl::unexpected(Error::from_errno(error, "posix_spawn").in("run ps"));
     pipe.writer.reset();
-    std::string text;
-    std::array<char, 4096> chunk;
-    for (;;) {
-        const size_t count = TRY(sys::read(pipe.reader.get(), chunk));
-        if (count == 0)
-            break;
-        text.append(chunk.data(), count);
-    }
+    std::string text = TRY(sys::read_all(pipe.reader.get()));
     int word = 0;
     ::waitpid(pid, &word, 0);
     if (const int code = ExitStatus::from_wait_word(word).exit_code(); code != 0)

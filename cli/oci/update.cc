@@ -8,6 +8,7 @@
 #include "cli/container_words.h"
 #include "cli/oci/container.h"
 #include "cli/oci/verb.h"
+#include "core/json_reader.h"
 #include "core/spec_reader.h"
 #include "core/sys.h"
 #include "core/try.h"
@@ -84,22 +85,14 @@ const std::array kOptions = {
     SIGIL_RESOURCE("blkio-weight", "N", "I/O weight, 10 to 1000", block_io, add_number, "weight"),
 };
 
-Result<std::string> read_all(int fd) {
-    std::string text;
-    std::array<char, 4096> chunk;
-    for (;;) {
-        const size_t count = TRY(sys::read(fd, chunk));
-        if (count == 0)
-            return text;
-        text.append(chunk.data(), count);
-    }
-}
-
 Result<std::string> resources_text(const Request& request) {
     if (request.file == "-")
-        return read_all(STDIN_FILENO);
-    if (!request.file.empty())
-        return sys::read_file(AT_FDCWD, request.file.c_str());
+        return sys::read_all(STDIN_FILENO, JsonDocument::kLargest);
+    if (!request.file.empty()) {
+        const Fd file =
+            TRY(sys::open(AT_FDCWD, request.file.c_str(), O_RDONLY), "{}", printable(request.file));
+        return sys::read_all(file.get(), JsonDocument::kLargest);
+    }
     std::string text;
     auto add = [&text](const char* key, const std::string& object) {
         if (!object.empty())

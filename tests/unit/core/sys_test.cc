@@ -18,6 +18,7 @@
 namespace sigil {
 namespace {
 
+using testing::message_of;
 using testing::TempDir;
 
 std::string pattern(size_t size) {
@@ -25,6 +26,42 @@ std::string pattern(size_t size) {
     for (size_t at = 0; at < size; ++at)
         text[at] = static_cast<char>('a' + at % 23);
     return text;
+}
+
+TEST(ReadAll, WaitsForTheEndHoweverSmallThePieces) {
+    auto pipe = sys::pipe();
+    ASSERT_TRUE(pipe);
+    const std::string text = pattern(70'000);
+    std::thread writer([&] {
+        for (size_t at = 0; at < text.size(); at += 7'000)
+            EXPECT_TRUE(sys::write_all(pipe->writer.get(), text.substr(at, 7'000)));
+        pipe->writer.reset();
+    });
+    auto read = sys::read_all(pipe->reader.get());
+    writer.join();
+    ASSERT_TRUE(read);
+    EXPECT_EQ(*read, text);
+}
+
+TEST(ReadAll, TellsOfWhatIsTooMuch) {
+    auto zeroes = sys::open(AT_FDCWD, "/dev/zero", O_RDONLY);
+    ASSERT_TRUE(zeroes);
+    EXPECT_EQ(message_of(sys::read_all(zeroes->get(), size_t{1} << 20)), "larger than 1M");
+}
+
+TEST(ReplaceFile, ReplacesAWholeFileOrNothing) {
+    TempDir directory;
+    const std::string path = directory.path() + "/file";
+    ASSERT_TRUE(sys::replace_file(AT_FDCWD, path, "old", 0600));
+    ASSERT_TRUE(sys::replace_file(AT_FDCWD, path, "new", 0600));
+    EXPECT_EQ(*sys::read_file(AT_FDCWD, path.c_str()), "new");
+    // What is there already cannot be replaced by a file: it stays, and nothing new is beside it.
+    const std::string other = directory.path() + "/directory";
+    ASSERT_TRUE(sys::mkdirat(AT_FDCWD, other.c_str(), 0700));
+    EXPECT_TRUE(sys::replace_file(AT_FDCWD, other, "new", 0600).error().is(EISDIR));
+    const auto listed = sys::open(AT_FDCWD, directory.path().c_str(), O_RDONLY | O_DIRECTORY);
+    ASSERT_TRUE(listed);
+    EXPECT_EQ(sys::all_names(listed->get())->size(), 2U);
 }
 
 TEST(ReadFile, ReadsFilesOfEverySize) {
