@@ -168,7 +168,13 @@ Result<void> run_hook(const Hook& hook, std::string_view state, const Within& wi
         return tl::unexpected(Error::from_errno(errno, "fork"));
     if (pid == 0)
         become(child);
-    Fd pidfd = TRY(sys::pidfd_open(pid));
+    auto opened = sys::pidfd_open(pid);
+    if (!opened) {  // out of descriptors: what cannot be waited for with a limit cannot run
+        ::kill(pid, SIGKILL);
+        while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+        }
+    }
+    const Fd pidfd = TRY(std::move(opened));
     const bool in_time = await_end(pidfd, hook.timeout);
     if (!in_time)
         (void)sys::pidfd_send_signal(pidfd.get(), within.spaces & CLONE_NEWPID ? SIGTERM : SIGKILL);

@@ -80,8 +80,7 @@ struct JoinTarget {
 // How a bundle's container is launched: by the stage (staged.h).
 struct StagedOptions {
     LaunchAttendant* attendant = nullptr;  // never null
-    int start_socket = -1;  // the child waits there before its execve; -1: it does not
-    bool dies_with_parent = false;
+    int start_socket = -1;        // the child waits there before its execve; -1: it does not
     bool systemd_cgroup = false;  // systemd makes the cgroup (systemd_cgroup.h)
     unsigned preserve_fds = 0;    // descriptors from 3 on that the command gets
     bool no_pivot = false;

@@ -62,7 +62,8 @@ int joined_user_namespace(const std::vector<JoinedNamespace>& joined) {
     return -1;
 }
 
-Result<Error> untimely_end(const Process& process) {
+// Of one that has ended, and was not reaped yet.
+Error untimely_end(const Process& process) {
     siginfo_t info = {};
     if (::waitid(P_PIDFD, static_cast<id_t>(process.pidfd.get()), &info, WEXITED | WNOWAIT) != 0)
         return Error::from_errno(errno, "waitid");
@@ -125,8 +126,7 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
         if (!request_.staged)
             return failure(
                 "hooks, a terminal, a user namespace, namespaces to join and network devices need "
-                "a run "
-                "of this bundle alone: 'sigil run --bundle'");
+                "a run of this bundle alone: 'sigil run --bundle'");
         const StagedOptions& options = *request_.staged;
         prepared.child.emplace(TRY(StagedChild::open()));
         process.is_staged = true;
@@ -134,8 +134,7 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
         process.start_socket = options.start_socket;
         process.preserved_fds = options.preserve_fds;
         process.no_new_keyring = options.no_new_keyring;
-        if (!options.dies_with_parent)
-            process.supervisor = -1;
+        process.supervisor = -1;  // who created it may end before it
     }
     return joins ? plan_joining(process) : plan_container(outcome, process);
 }
@@ -291,7 +290,7 @@ Result<void> Launch::clone_staged(LaunchOutcome& outcome) {
     // for its end sees that, but nobody does for one that is to wait for its start.
     outcome.times.executed = sys::monotonic_now();
     if (request_.staged->start_socket >= 0)
-        return tl::unexpected(TRY(untimely_end(*outcome.process)));
+        return tl::unexpected(untimely_end(*outcome.process));
     return {};
 }
 

@@ -93,10 +93,14 @@ std::string root_of(pid_t pid) {
 
 using Host = std::shared_ptr<const CgroupHost>;
 
-// Null: the machine has no cgroup v2.
+// Null: the machine has no cgroup v2. Looked for once, however many containers are listed.
 Result<Host> find_host() {
-    auto found = TRY(CgroupHost::find());
-    return found ? std::make_shared<const CgroupHost>(std::move(*found)) : nullptr;
+    static std::optional<Host> host;
+    if (!host) {
+        auto found = TRY(CgroupHost::find());
+        host = found ? std::make_shared<const CgroupHost>(std::move(*found)) : nullptr;
+    }
+    return *host;
 }
 
 // Nothing: it is gone.

@@ -11,7 +11,7 @@
 #include "core/spec_reader.h"
 #include "core/sys.h"
 #include "core/try.h"
-#include "isolation/cgroup_wait.h"
+#include "isolation/cgroup_removal.h"
 #include "isolation/hooks.h"
 #include "isolation/systemd_cgroup.h"
 
@@ -31,18 +31,7 @@ const std::array kOptions = {
                     }},
 };
 
-constexpr int kPatience = 10'000;  // milliseconds that a killed process gets to be gone
-
-Result<void> kill_and_wait(isolation::Cgroup& cgroup) {
-    TRY(cgroup.kill());
-    const auto deadline = sys::monotonic_now() + std::chrono::milliseconds(kPatience);
-    auto is_empty = [](std::string_view events) -> Result<bool> {
-        return events.find("populated 0") != std::string_view::npos;
-    };
-    if (!TRY(isolation::wait_for_events(cgroup.directory(), deadline, is_empty)))
-        return failure("processes of it do not end");
-    return {};
-}
+constexpr std::chrono::milliseconds kPatience(10'000);  // that a killed process gets to be gone
 
 void run_poststop_of(const Container& container) {
     auto text = container.directory->read_file("config.json");
@@ -79,7 +68,7 @@ void kill_all(Container& container) {
         return;
     (void)sys::pidfd_send_signal(container.process->pidfd.get(), SIGKILL);
     pollfd ended = {.fd = container.process->pidfd.get(), .events = POLLIN, .revents = 0};
-    (void)::poll(&ended, 1, kPatience);
+    (void)::poll(&ended, 1, static_cast<int>(kPatience.count()));
 }
 
 Result<void> stop_unit(const ContainerState& state) {
@@ -92,11 +81,11 @@ Result<void> stop_unit(const ContainerState& state) {
 
 Result<void> remove_stopped(Container& container) {
     TRY(stop_unit(container.state));
-    if (container.cgroup) {
-        if (TRY(container.cgroup->is_populated()))
-            TRY(kill_and_wait(*container.cgroup));
-        TRY(container.cgroup->remove(), "remove cgroup {}", container.state.cgroup);
-    }
+    if (container.cgroup)
+        TRY(isolation::end_cgroup(container.cgroups->root(),
+                                  isolation::CgroupHost::relative(container.state.cgroup),
+                                  container.cgroup->directory(), sys::monotonic_now() + kPatience),
+            "remove cgroup {}", container.state.cgroup);
     run_poststop_of(container);
     return container.directory->remove();
 }

@@ -16,12 +16,7 @@ struct Request {
 
 const std::array kOptions = {
     Option<Request>{"Options", "format", 'f', "FORMAT", "table (default) or json",
-                    [](Request& r, Text v) -> Result<void> {
-                        if (v != "table" && v != "json")
-                            return failure("'{}' is neither table nor json", printable(v));
-                        r.format = v;
-                        return {};
-                    }},
+                    [](Request& r, Text v) { return set_format(r.format, v); }},
     SIGIL_FLAG(Request, "quiet", 'q', "Ids alone", quiet),
 };
 

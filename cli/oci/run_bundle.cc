@@ -44,6 +44,10 @@ Result<void> apply(const Match& match, Request& request) {
     return TRY(option.apply(request, match.value), "--{}", option.name), Result<void>();
 }
 
+bool may_name_a_bundle(std::string_view word) {
+    return word.starts_with("--bundle") || word.starts_with("-b");
+}
+
 Result<int> run_detached(Creation& creation) {
     TRY(creation.launch());
     TRY(creation.start());
@@ -76,6 +80,8 @@ std::vector<OptionShape> run_bundle_shapes() {
 }
 
 std::optional<Result<int>> run_bundle(Arguments arguments) {
+    if (std::ranges::none_of(arguments, may_name_a_bundle))  // as most runs: at no cost
+        return std::nullopt;
     const std::vector<OptionShape> known = shapes();
     Arguments rest = arguments;
     auto matches = match_options(known, rest);

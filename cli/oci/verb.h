@@ -14,6 +14,14 @@ namespace sigil::cli::oci {
 
 using Text = std::string_view;
 
+// --format of what shows a table unless told otherwise.
+inline Result<void> set_format(std::string& format, Text value) {
+    if (value != "table" && value != "json")
+        return failure("'{}' is neither table nor json", printable(value));
+    format = value;
+    return {};
+}
+
 // A row for an option without a value, to set a member.
 #define SIGIL_FLAG(Request, option, letter, text, member)                                \
     Option<Request> {                                                                    \
