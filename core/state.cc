@@ -254,28 +254,29 @@ Result<ContainerDirectory> ContainerDirectory::create(const std::string& root,
     if (!made && made.error().is(EEXIST))
         return failure("container with id exists: {} already exists", id);
     TRY(std::move(made), "make {}/{}", printable(path), id);
-    Fd directory = TRY(sys::open(parent.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    TRY(sys::flock(directory.get(), LOCK_EX));
-    return ContainerDirectory(std::move(directory), std::move(parent), id);
+    auto locked = [&]() -> Result<Fd> {
+        Fd directory =
+            TRY(sys::open(parent.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+        TRY(sys::flock(directory.get(), LOCK_EX));
+        return directory;
+    };
+    auto directory = locked();
+    if (!directory)
+        (void)sys::rmdirat(parent.get(), id.c_str());
+    return ContainerDirectory(TRY(std::move(directory), "open container {}", id), std::move(parent),
+                              id);
 }
 
 Result<ContainerDirectory> ContainerDirectory::open(const std::string& root,
                                                     const std::string& id) {
-    const std::string path = containers_path(root);
     for (;;) {
-        auto found = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
-        if (!found && found.error().is(ENOENT))
-            return does_not_exist(id);
-        Fd parent = TRY(std::move(found), "--root: open {}", printable(path));
-        auto opened = sys::open(parent.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        if (!opened && opened.error().is(ENOENT))
-            return does_not_exist(id);
-        Fd directory = TRY(std::move(opened), "open container {}", id);
-        TRY(sys::flock(directory.get(), LOCK_EX));
+        ContainerDirectory found = TRY(look(root, id));
+        TRY(sys::flock(found.directory_.get(), LOCK_EX));
         // Whoever had the lock may have removed it, and another of that name may be there now.
-        auto again = sys::open(parent.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        if (again && sys::is_same_file(directory.get(), again->get()))
-            return ContainerDirectory(std::move(directory), std::move(parent), id);
+        auto again =
+            sys::open(found.parent_.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (again && sys::is_same_file(found.directory_.get(), again->get()))
+            return found;
     }
 }
 
