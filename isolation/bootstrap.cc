@@ -141,14 +141,13 @@ long run(Child& child, const Step& step) {
             return drop_bounding(step.flags);
         case StepKind::set_groups:
             return set_groups(*step.ids);
-        case StepKind::set_ids:
-            return set_ids(*step.ids);
         case StepKind::set_capabilities:
             return set_capabilities(step.flags, step.flags, 0);
         case StepKind::no_new_privileges:
             return raw::call(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         case StepKind::seccomp:
             return install_filter(child, step);
+        case StepKind::set_ids:
         case StepKind::become_user:
             return become_user(step);
         case StepKind::keep_capabilities:

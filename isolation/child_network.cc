@@ -49,7 +49,10 @@ long join_network(Child& child, const Step& step) {
         return raw::call(__NR_setns, step.fd, CLONE_NEWNET);
     if (!child.has_network_helper) {
         const long made = make_network_namespace();
-        return made < 0 ? made : raw::call(__NR_close, made);
+        if (made < 0)
+            return made;
+        close(made);
+        return kDone;
     }
     auto* running = static_cast<volatile uint32_t*>(&child.network_helper);
     while (*running != 0)
@@ -62,7 +65,7 @@ long join_network(Child& child, const Step& step) {
 long raise_loopback() {
     const long socket = open_loopback();
     if (socket >= 0)
-        raw::call(__NR_close, socket);
+        close(socket);
     return socket;
 }
 

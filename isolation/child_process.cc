@@ -29,7 +29,7 @@ long open_in_proc(const Child& child, const char* path, uint64_t resolve) {
 bool is_directory(const char* path) {
     const long directory = raw::call(__NR_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (directory >= 0)
-        raw::call(__NR_close, directory);
+        close(directory);
     return directory >= 0;
 }
 
@@ -76,7 +76,7 @@ long write_proc(const Child& child, const Step& step) {
     long done = file;
     if (file >= 0) {
         done = raw::call(__NR_write, file, step.source, step.mode);
-        raw::call(__NR_close, file);
+        close(file);
         if (done >= 0 && done != static_cast<long>(step.mode))
             return -EIO;
     }
@@ -88,7 +88,7 @@ long write_proc(const Child& child, const Step& step) {
 // no groups then keeps those that it has.
 long become_user(const Step& step) {
     const Ids& ids = *step.ids;
-    const long grouped = raw::call(__NR_setgroups, ids.group_count, ids.groups);
+    const long grouped = set_groups(ids);
     const bool tolerated = grouped == -EPERM && step.flags & kMayBeDenied && ids.group_count == 0;
     if (grouped < 0 && !tolerated)
         return grouped;
@@ -151,14 +151,6 @@ long drop_bounding(uint64_t keep) {
 
 long set_groups(const Ids& ids) {
     return raw::call(__NR_setgroups, ids.group_count, ids.groups);
-}
-
-long set_ids(const Ids& ids) {
-    if (long set = set_groups(ids); set < 0)
-        return set;
-    if (long set = raw::call(__NR_setresgid, ids.gid, ids.gid, ids.gid); set < 0)
-        return set;
-    return raw::call(__NR_setresuid, ids.uid, ids.uid, ids.uid);
 }
 
 long install_filter(Child& child, const Step& step) {
@@ -237,8 +229,8 @@ long console(Child& child, const Step& step) {
     if (target < 0)
         return target;
     const long attached = attach(static_cast<int>(mount), static_cast<int>(target));
-    raw::call(__NR_close, target);
-    raw::call(__NR_close, mount);
+    close(target);
+    close(mount);
     return attached;
 }
 
@@ -246,7 +238,7 @@ long console(Child& child, const Step& step) {
 long pass_listener(Child& child) {
     const long passed = hand_over(child.plan->channel, static_cast<uint32_t>(Meeting::listener),
                                   child.seccomp_listener);
-    raw::call(__NR_close, child.seccomp_listener);
+    close(child.seccomp_listener);
     return passed;
 }
 

@@ -6,40 +6,12 @@
 #include <linux/mount.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "core/raw_syscall.h"
 #include "isolation/child.h"
 
 namespace sigil::isolation {
 namespace {
-
-// Sets "a=b,c" on a filesystem context, a key at a time.
-long configure(long context, const char* options) {
-    char key[64];
-    char value[64];
-    while (options && *options) {
-        size_t key_length = 0;
-        size_t value_length = 0;
-        while (*options && *options != ',' && *options != '=' && key_length + 1 < sizeof key)
-            key[key_length++] = *options++;
-        key[key_length] = '\0';
-        const bool has_value = *options == '=';
-        if (has_value)
-            ++options;
-        while (*options && *options != ',' && value_length + 1 < sizeof value)
-            value[value_length++] = *options++;
-        value[value_length] = '\0';
-        if (*options == ',')
-            ++options;
-        long set = has_value
-                       ? raw::call(__NR_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0)
-                       : raw::call(__NR_fsconfig, context, FSCONFIG_SET_FLAG, key, nullptr, 0);
-        if (set < 0)
-            return set;
-    }
-    return raw::call(__NR_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
-}
 
 // Binds a mask by its descriptor, which nobody else can lead astray, and further ones of that place
 // from the first.
@@ -51,7 +23,7 @@ long bind_mask(int mask, const char*& first, const char* name) {
     if (tree < 0)
         return tree;
     long moved = raw::call(__NR_move_mount, tree, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH);
-    raw::call(__NR_close, tree);
+    close(tree);
     if (moved == kDone)
         first = name;
     return moved == -EINVAL ? -ENOTDIR : moved;  // how move_mount(2) says that the kinds differ
@@ -76,11 +48,6 @@ long mask_directory(Child& child, const char* name) {
     return child.empty_directory < 0 ? child.empty_directory : kDone;
 }
 
-bool is_of_type(long fd, long type) {
-    struct statfs facts;
-    return raw::call(__NR_fstatfs, fd, &facts) == kDone && facts.f_type == type;
-}
-
 }  // namespace
 
 // A filesystem of our own, held by its descriptor from its birth on: what is done in it later
@@ -88,12 +55,7 @@ bool is_of_type(long fd, long type) {
 long new_mount(Child& child, const Step& step) {
     if (child.is_shared[static_cast<size_t>(step.place)])
         return kDone;
-    long context = raw::call(__NR_fsopen, step.source, FSOPEN_CLOEXEC);
-    if (context < 0)
-        return context;
-    if (long made = configure(context, step.data); made < 0)
-        return made;
-    long tree = raw::call(__NR_fsmount, context, FSMOUNT_CLOEXEC, step.flags);
+    const long tree = make_filesystem(step.source, step.options, step.flags);
     if (tree < 0)
         return tree;
     // One name beneath the root, and no MOVE_MOUNT_T_SYMLINKS: a link there fails with ENOTDIR.
@@ -146,7 +108,7 @@ long attach_tree(Child& child, const Step& step) {
     if (target < 0)
         return target;
     long moved = attach(step.fd, static_cast<int>(target));
-    raw::call(__NR_close, target);
+    close(target);
     return moved;
 }
 
