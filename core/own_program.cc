@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
 
@@ -17,12 +18,9 @@ namespace {
 // (proc_pid_mountinfo(5)); no two mounts of the machine have the same.
 bool is_mounted_here(std::string_view mountinfo, uint64_t id) {
     const std::string start = std::to_string(id) + " ";
-    for (size_t line = 0; line < mountinfo.size();) {
-        if (mountinfo.substr(line).starts_with(start))
+    while (!mountinfo.empty())
+        if (take_part(mountinfo, '\n').starts_with(start))
             return true;
-        const size_t end = mountinfo.find('\n', line);
-        line = end == std::string_view::npos ? mountinfo.size() : end + 1;
-    }
     return false;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -178,6 +179,28 @@ Result<void> check_name(std::string_view text) {
             "digit",
             printable(text), kLongest);
     return {};
+}
+
+std::string_view take_part(std::string_view& rest, char separator) {
+    const std::string_view part = rest.substr(0, rest.find(separator));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    return part;
+}
+
+std::vector<std::string_view> words_of(std::string_view text) {
+    constexpr std::string_view kSpace = " \t\n";
+    std::vector<std::string_view> words;
+    for (;;) {
+        text.remove_prefix(std::min(text.size(), text.find_first_not_of(kSpace)));
+        if (text.empty())
+            return words;
+        words.push_back(text.substr(0, text.find_first_of(kSpace)));
+        text.remove_prefix(words.back().size());
+    }
+}
+
+std::string number_or_max(uint64_t value) {
+    return value == UINT64_MAX ? "max" : fmt::format("{}", value);
 }
 
 std::string format_size(uint64_t bytes) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <chrono>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,6 +28,13 @@ Result<int> parse_signal(std::string_view text);
 // A container's name: 1 to 64 of letters, digits, "_", ".", "-", starting with a letter or digit.
 Result<void> check_name(std::string_view text);
 
+// What `rest` begins with, up to the separator, which is taken with it; all where there is none.
+std::string_view take_part(std::string_view& rest, char separator);
+// What spaces, tabs and newlines separate.
+std::vector<std::string_view> words_of(std::string_view text);
+
+// As files of cgroup v2 have it: "max" for UINT64_MAX.
+std::string number_or_max(uint64_t value);
 // "64M", "1.5G": the shortest form of a size, for messages.
 std::string format_size(uint64_t bytes);
 

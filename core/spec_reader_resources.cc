@@ -15,10 +15,6 @@ void add_file(Resources& into, const Json& source, std::string name, std::string
         {.name = std::move(name), .value = std::move(value), .origin = source.path()});
 }
 
-std::string number_or_max(uint64_t value) {
-    return value == UINT64_MAX ? "max" : fmt::format("{}", value);
-}
-
 // -1: no limit; 0: nothing is said.
 Result<std::optional<uint64_t>> read_limit(const Json& object, const char* key) {
     std::optional<int64_t> limit;
@@ -273,9 +269,7 @@ Result<void> read_unified(const Json& resources, Resources& into) {
                 return value.fail("not a CONTROLLER.FILE");
             std::string_view text = TRY(value.text());
             do {
-                const std::string_view line = text.substr(0, text.find('\n'));
-                add_file(into, value, std::string(name), std::string(line));
-                text.remove_prefix(std::min(text.size(), line.size() + 1));
+                add_file(into, value, std::string(name), std::string(take_part(text, '\n')));
             } while (!text.empty());
             return {};
         });

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
 
@@ -12,22 +13,6 @@ namespace sigil::isolation {
 namespace {
 
 constexpr gid_t kSameGroup = static_cast<gid_t>(-1);
-
-// The words of a cgroup file.
-std::vector<std::string> words(std::string_view text) {
-    std::vector<std::string> found;
-    std::string word;
-    for (char c : text) {
-        if (c != ' ' && c != '\n') {
-            word += c;
-        } else if (!word.empty()) {
-            found.push_back(std::exchange(word, {}));
-        }
-    }
-    if (!word.empty())
-        found.push_back(std::move(word));
-    return found;
-}
 
 std::string parent_of(const std::string& path) {
     return path.substr(0, std::max<size_t>(path.rfind('/'), 1));
@@ -85,10 +70,10 @@ Result<void> prepare_bundle_parent(const CgroupHost& host, const std::string& pa
     auto enabled = sys::read_file(host.root(), file_in(parent, "cgroup.subtree_control").c_str());
     if (!known || !enabled)
         return {};
-    const std::vector<std::string> has = words(*enabled);
-    for (const std::string& controller : words(*known))
+    const std::vector<std::string_view> has = words_of(*enabled);
+    for (const std::string_view controller : words_of(*known))
         if (std::ranges::find(has, controller) == has.end())
-            (void)host.prepare_parent(parent, {controller}, made);
+            (void)host.prepare_parent(parent, {std::string(controller)}, made);
     return {};
 }
 
@@ -107,11 +92,12 @@ std::optional<uid_t> bundle_cgroup_owner(const Spec& spec) {
 
 Result<void> delegate_cgroup(int directory, uid_t owner, const char* list) {
     TRY(sys::fchownat(directory, ".", owner, kSameGroup), "give the cgroup to user {}", owner);
-    auto text = sys::read_file(AT_FDCWD, list);
-    for (const std::string& file :
-         words(text.value_or("cgroup.procs cgroup.subtree_control cgroup.threads"))) {
-        if (file.find('/') != std::string::npos)
+    const std::string text = sys::read_file(AT_FDCWD, list)
+                                 .value_or("cgroup.procs cgroup.subtree_control cgroup.threads");
+    for (const std::string_view word : words_of(text)) {
+        if (word.find('/') != std::string::npos)
             continue;
+        const std::string file(word);
         auto given = sys::fchownat(directory, file.c_str(), owner, kSameGroup);
         // Of a controller that is not enabled here.
         if (!given && !given.error().is(ENOENT))

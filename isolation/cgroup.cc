@@ -19,10 +19,6 @@ namespace {
 constexpr int kAttempts = 10;
 constexpr uint64_t kCpuPeriod = 100'000;  // microseconds; the kernel's default
 
-std::string number_or_max(uint64_t value) {
-    return value == UINT64_MAX ? "max" : fmt::format("{}", value);
-}
-
 // What asked for a limit: the option, or in a bundle the property.
 std::string origin_of(const Resources& resources, const char* option, const char* property) {
     if (!resources.json_path)
@@ -33,15 +29,11 @@ std::string origin_of(const Resources& resources, const char* option, const char
 // "key value" lines; keys that aren't there leave their field as it is.
 void parse_events(std::string_view text, MemoryEvents& events) {
     while (!text.empty()) {
-        std::string_view line = text.substr(0, text.find('\n'));
-        text.remove_prefix(std::min(text.size(), line.size() + 1));
-        const size_t space = line.find(' ');
-        if (space == std::string_view::npos)
-            continue;
-        auto value = parse_number(line.substr(space + 1));
+        std::string_view line = take_part(text, '\n');
+        const std::string_view key = take_part(line, ' ');
+        auto value = parse_number(line);
         if (!value)
             continue;
-        std::string_view key = line.substr(0, space);
         if (key == "high")
             events.high = *value;
         else if (key == "max")

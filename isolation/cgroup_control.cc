@@ -40,9 +40,7 @@ Result<void> add_processes(int directory, std::vector<pid_t>& into) {
         TRY(std::move(text), "read cgroup.procs");
     std::string_view rest = text ? std::string_view(*text) : std::string_view();
     while (!rest.empty()) {
-        const std::string_view line = rest.substr(0, rest.find('\n'));
-        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-        const uint64_t pid = TRY(parse_number(line, INT32_MAX), "cgroup.procs");
+        const uint64_t pid = TRY(parse_number(take_part(rest, '\n'), INT32_MAX), "cgroup.procs");
         if (pid != 0)
             into.push_back(static_cast<pid_t>(pid));
     }

@@ -12,25 +12,12 @@
 namespace sigil::isolation {
 namespace {
 
-std::string_view take_word(std::string_view& rest, std::string_view separators = " \t\n") {
-    rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(separators)));
-    std::string_view word = rest.substr(0, rest.find_first_of(separators));
-    rest.remove_prefix(word.size());
-    return word;
-}
-
-std::string_view take_line(std::string_view& rest) {
-    std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    return line;
-}
-
 // The words of `controllers` that the cgroup file `text` does not hold.
 std::vector<std::string> not_in(const std::vector<std::string>& controllers,
                                 std::string_view text) {
     std::vector<std::string> missing = controllers;
-    while (!text.empty())
-        std::erase(missing, take_word(text));
+    for (const std::string_view word : words_of(text))
+        std::erase(missing, word);
     return missing;
 }
 
@@ -53,14 +40,13 @@ std::string unescape(std::string_view text) {
 // The mount point of the first cgroup2 in mountinfo (proc(5)), or empty.
 std::string find_in_mountinfo(std::string_view text) {
     while (!text.empty()) {
-        std::string_view line = take_line(text);
+        std::string_view line = take_part(text, '\n');
         const size_t dash = line.find(" - ");
         if (dash == std::string_view::npos || !line.substr(dash + 3).starts_with("cgroup2 "))
             continue;
-        std::string_view rest = line;
-        for (int skipped = 0; skipped < 4; ++skipped)
-            take_word(rest);
-        return unescape(take_word(rest));
+        constexpr size_t kMountPoint = 4;
+        const std::vector<std::string_view> words = words_of(line);
+        return words.size() > kMountPoint ? unescape(words[kMountPoint]) : "";
     }
     return {};
 }
@@ -74,7 +60,7 @@ bool is_cgroup2(const std::string& path, const CgroupPaths& paths) {
 std::string own_path(std::string_view text) {
     constexpr std::string_view kUnified = "0::";
     while (!text.empty()) {
-        std::string_view line = take_line(text);
+        std::string_view line = take_part(text, '\n');
         if (line.starts_with(kUnified))
             return std::string(line.substr(kUnified.size()));
     }
@@ -119,12 +105,12 @@ Error CgroupHost::missing_at_root(const std::string& controller) const {
     if (auto text = sys::read_file(AT_FDCWD, paths_.v1_controllers.c_str())) {
         std::string_view rest = *text;
         while (!rest.empty()) {
-            std::string_view line = take_line(rest);
-            if (take_word(line) != v1_name)
+            // Name, hierarchy, how many cgroups, whether it is enabled.
+            const std::vector<std::string_view> words = words_of(take_part(rest, '\n'));
+            if (words.size() < 4 || words[0] != v1_name)
                 continue;
-            const bool is_v1 = take_word(line) != "0";
-            take_word(line);
-            const bool is_enabled = take_word(line) != "0";
+            const bool is_v1 = words[1] != "0";
+            const bool is_enabled = words[3] != "0";
             if (!is_enabled)
                 return Error::because(fmt::format(
                     "the {} controller is disabled on the kernel's command line", controller));

@@ -18,12 +18,6 @@ namespace {
 
 using Counters = std::vector<std::pair<std::string, uint64_t>>;
 
-std::string_view take(std::string_view& rest, char separator) {
-    std::string_view part = rest.substr(0, rest.find(separator));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    return part;
-}
-
 // A number or "max"; what is neither counts as 0: a newer kernel's word.
 uint64_t number(std::string_view text) {
     if (text == "max")
@@ -51,15 +45,15 @@ Result<uint64_t> read_number(int directory, const std::string& file, uint64_t mi
     if (!text)
         return missing;
     std::string_view rest = *text;
-    return number(take(rest, '\n'));
+    return number(take_part(rest, '\n'));
 }
 
 // A flat keyed file: "key value" lines.
 Counters parse_counters(std::string_view text) {
     Counters counters;
     for (std::string_view rest = text; !rest.empty();) {
-        std::string_view line = take(rest, '\n');
-        const std::string_view key = take(line, ' ');
+        std::string_view line = take_part(rest, '\n');
+        const std::string_view key = take_part(line, ' ');
         counters.emplace_back(key, number(line));
     }
     return counters;
@@ -75,11 +69,11 @@ Result<void> read_nested(int directory, const char* file,
                                                   std::string_view value)>& take_value) {
     const std::string text = TRY(read(directory, file)).value_or("");
     for (std::string_view rest = text; !rest.empty();) {
-        std::string_view line = take(rest, '\n');
-        const std::string_view key = take(line, ' ');
+        std::string_view line = take_part(rest, '\n');
+        const std::string_view key = take_part(line, ' ');
         while (!line.empty()) {
-            std::string_view value = take(line, ' ');
-            const std::string_view name = take(value, '=');
+            std::string_view value = take_part(line, ' ');
+            const std::string_view name = take_part(value, '=');
             take_value(key, name, value);
         }
     }
@@ -117,7 +111,7 @@ Result<std::optional<CgroupStats::Pids>> read_pids(int directory) {
     if (!current)
         return std::nullopt;
     std::string_view rest = *current;
-    return CgroupStats::Pids{.current = number(take(rest, '\n')),
+    return CgroupStats::Pids{.current = number(take_part(rest, '\n')),
                              .limit = TRY(read_number(directory, "pids.max", UINT64_MAX))};
 }
 
@@ -126,7 +120,7 @@ Result<std::vector<CgroupStats::Io>> read_io(int directory) {
     TRY(read_nested(
         directory, "io.stat",
         [&devices](std::string_view key, std::string_view name, std::string_view value) {
-            const auto major = static_cast<uint32_t>(number(take(key, ':')));
+            const auto major = static_cast<uint32_t>(number(take_part(key, ':')));
             const auto minor = static_cast<uint32_t>(number(key));
             if (devices.empty() || devices.back().major != major || devices.back().minor != minor)
                 devices.push_back({.major = major, .minor = minor});

@@ -12,6 +12,8 @@
 #include "isolation/bootstrap.h"
 #include "isolation/step.h"
 
+struct statx;
+
 namespace sigil::isolation {
 
 inline constexpr long kDone = 0;
@@ -51,8 +53,18 @@ inline int root_of(const Child& child) {
     return child.places[static_cast<size_t>(Place::root)];
 }
 
-// ---- child_paths.cc: paths inside the root; nothing outside is ever reached ---------------------
+// ---- bootstrap.cc ------------------------------------------------------------------------------
 
+[[noreturn]] void leave();
+
+// ---- child_paths.cc ---------------------------------------------------------------------------
+
+void close(long fd);
+long status_of(long directory, const char* name, int flags, struct statx& facts);
+// Whether it is on a filesystem of that magic number (statfs(2)).
+bool is_of_type(long fd, long type);
+
+// Paths inside the root; nothing outside is ever reached.
 // `resolve`: RESOLVE_* beside RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS.
 long open_in_root(const Child& child, const char* path, uint64_t flags, uint64_t resolve = 0);
 // An O_PATH descriptor; what is missing is made, as a directory or as a file.
@@ -66,6 +78,10 @@ long enter_directory(Child& child, const char* path);
 
 long mount_call(const char* source, const char* target, const char* type, uint64_t flags,
                 const char* data);
+// A detached mount of a new filesystem. `options`: as Step::options has them, or null. `mode`: of
+// the directory that it is going to cover, and gets; null: it is the filesystem's own.
+long make_filesystem(const char* type, const char* const* options, uint64_t attributes,
+                     const uint32_t* mode = nullptr);
 // Puts a detached tree on what `target` refers to.
 long attach(int tree, int target);
 // mount_setattr(2) of MOUNT_ATTR_* on one mount.
@@ -83,19 +99,47 @@ long change_root(Child& child);
 long mask_path(Child& child, const Step& step);
 long protect_path(Child& child, const Step& step);
 
+// ---- child_run_mounts.cc ----------------------------------------------------------------------
+
+long new_mount(Child& child, const Step& step);
+long mask(Child& child, const Step& step);
+long use_shared(Child& child, const Step& step);
+long bind_here(const Step& step);
+long attach_tree(Child& child, const Step& step);
+long mount_at(Child& child, const Step& step);
+
 // ---- child_copy.cc ----------------------------------------------------------------------------
 
 // Copies what is in one directory into another, with owners, modes and times. Follows no link.
 long copy_directory(int source, int target);
 
+// ---- child_network.cc -------------------------------------------------------------------------
+
+long begin_network(Child& child);
+long join_network(Child& child, const Step& step);
+long raise_loopback();
+
 // ---- child_process.cc -------------------------------------------------------------------------
 
+long new_keyring();
+long own_group(bool take_terminal);
+long set_rlimit(const Step& step);
+long drop_bounding(uint64_t keep);
+long set_groups(const Ids& ids);
 long set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 long set_capability_sets(const Step& step);
 long write_proc(const Child& child, const Step& step);
 long become_user(const Step& step);
 long enter_cwd(Child& child, const Step& step);
 long check_cwd();
-long raise_loopback();
+long change_directory(Child& child, const char* path);
+long install_filter(Child& child, const Step& step);
+long pass_listener(Child& child);
+long reset_signal(int signal);
+long unblock_signals();
+long die_with_parent(int supervisor);
+long console(Child& child, const Step& step);
+long find_command(const ExecArguments& exec);
+long exec_command(const Child& child, const Step& step);
 
 }  // namespace sigil::isolation

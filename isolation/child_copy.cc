@@ -37,14 +37,6 @@ struct Walk {
     char link[kLongestLink];
 };
 
-void close(long fd) {
-    raw::call(__NR_close, fd);
-}
-
-long status_of(int directory, const char* name, int flags, struct statx& facts) {
-    return raw::call(__NR_statx, directory, name, flags, STATX_BASIC_STATS, &facts);
-}
-
 // Owner first: a change of it clears the set-id bits.
 long take_over(int target, const struct statx& facts) {
     if (long done = raw::call(__NR_fchown, target, facts.stx_uid, facts.stx_gid); done < 0)

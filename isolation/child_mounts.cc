@@ -22,19 +22,6 @@ constexpr uint32_t kNullMinor = 3;
 constexpr uint64_t kProcRootInode = 1;  // fs/proc/internal.h: PROC_ROOT_INO
 constexpr uint64_t kLocked = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
-void close(long fd) {
-    raw::call(__NR_close, fd);
-}
-
-long status_of(long directory, const char* name, int flags, struct statx& facts) {
-    return raw::call(__NR_statx, directory, name, flags, STATX_BASIC_STATS, &facts);
-}
-
-bool is_on_proc(long fd) {
-    struct statfs facts = {};
-    return raw::call(__NR_fstatfs, fd, &facts) == kDone && facts.f_type == PROC_SUPER_MAGIC;
-}
-
 bool is_device(const struct statx& facts, uint32_t mode, uint64_t device) {
     return (facts.stx_mode & S_IFMT) == (mode & S_IFMT) &&
            makedev(facts.stx_rdev_major, facts.stx_rdev_minor) == device;
@@ -43,7 +30,7 @@ bool is_device(const struct statx& facts, uint32_t mode, uint64_t device) {
 // Whether a mount there would hide /proc or a part of it. A link in the root can lead there from
 // anywhere (CVE-2019-19921), which only the place itself tells.
 long check_outside_proc(const Child& child, long target) {
-    if (is_on_proc(target))
+    if (is_of_type(target, PROC_SUPER_MAGIC))
         return -EPERM;
     struct statx proc;
     struct statx place;
@@ -125,19 +112,6 @@ long configure(long context, const char* const* options, const uint32_t* mode) {
     return create(context);
 }
 
-// A detached mount of a new filesystem.
-long make_filesystem(const char* type, const char* const* options, uint64_t attributes,
-                     const uint32_t* mode) {
-    const long context = raw::call(__NR_fsopen, type, FSOPEN_CLOEXEC);
-    if (context < 0)
-        return context;
-    long tree = configure(context, options, mode);
-    if (tree >= 0)
-        tree = raw::call(__NR_fsmount, context, FSMOUNT_CLOEXEC, attributes);
-    close(context);
-    return tree;
-}
-
 // The kernel makes a sysfs only for who owns the network namespace, a procfs only for who owns the
 // pid namespace: else the container sees the host's, as runc and crun have it.
 long clone_from_host(const Step& step) {
@@ -211,7 +185,7 @@ long make_directory_mask(Child& child) {
     static constexpr const char* kNoRoom[] = {"size", "0", "nr_inodes", "1", nullptr};
     if (child.directory_mask.tree >= 0)
         return kDone;
-    const long tree = make_filesystem("tmpfs", kNoRoom, kLocked | MOUNT_ATTR_RDONLY, nullptr);
+    const long tree = make_filesystem("tmpfs", kNoRoom, kLocked | MOUNT_ATTR_RDONLY);
     child.directory_mask.tree = static_cast<int>(tree);
     return tree;
 }
@@ -248,6 +222,18 @@ long mount_call(const char* source, const char* target, const char* type, uint64
     return raw::call(__NR_mount, source, target, type, flags, data);
 }
 
+long make_filesystem(const char* type, const char* const* options, uint64_t attributes,
+                     const uint32_t* mode) {
+    const long context = raw::call(__NR_fsopen, type, FSOPEN_CLOEXEC);
+    if (context < 0)
+        return context;
+    long tree = configure(context, options, mode);
+    if (tree >= 0)
+        tree = raw::call(__NR_fsmount, context, FSMOUNT_CLOEXEC, attributes);
+    close(context);
+    return tree;
+}
+
 long attach(int tree, int target) {
     return raw::call(__NR_move_mount, tree, "", target, "",
                      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
@@ -263,12 +249,13 @@ long change_attributes(int mount, uint64_t set, uint64_t clear) {
 // One that is nowhere to be seen, whatever becomes of the container's; where the kernel makes us
 // none, the host's, if that is really one.
 long open_proc(Child& child) {
-    long proc = make_filesystem("proc", nullptr, kLocked, nullptr);
+    long proc = make_filesystem("proc", nullptr, kLocked);
     if (proc == -EPERM) {
         proc = raw::call(__NR_openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
         struct statx facts = {};
-        if (proc >= 0 && (!is_on_proc(proc) || status_of(proc, "", AT_EMPTY_PATH, facts) < 0 ||
-                          facts.stx_ino != kProcRootInode))
+        if (proc >= 0 &&
+            (!is_of_type(proc, PROC_SUPER_MAGIC) || status_of(proc, "", AT_EMPTY_PATH, facts) < 0 ||
+             facts.stx_ino != kProcRootInode))
             return -EPERM;
     }
     child.own_proc = static_cast<int>(proc);

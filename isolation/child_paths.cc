@@ -1,11 +1,26 @@
 #include <asm/unistd.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "core/raw_syscall.h"
 #include "isolation/child.h"
 
 namespace sigil::isolation {
+
+void close(long fd) {
+    raw::call(__NR_close, fd);
+}
+
+long status_of(long directory, const char* name, int flags, struct statx& facts) {
+    return raw::call(__NR_statx, directory, name, flags, STATX_BASIC_STATS, &facts);
+}
+
+bool is_of_type(long fd, long type) {
+    struct statfs facts = {};
+    return raw::call(__NR_fstatfs, fd, &facts) == kDone && facts.f_type == type;
+}
 
 long open_in_root(const Child& child, const char* path, uint64_t flags, uint64_t resolve) {
     open_how how = {.flags = flags | O_CLOEXEC,
@@ -52,7 +67,7 @@ long make_in_root(const Child& child, const char* path, bool is_directory) {
         if (next < 0)
             return next;
         if (parent != root_of(child))
-            raw::call(__NR_close, parent);
+            close(parent);
         parent = next;
         while (path[length] == '/' && length + 1 < sizeof prefix)
             prefix[length] = '/', ++length;
@@ -80,7 +95,7 @@ long enter_directory(Child& child, const char* path) {
         return directory;
     child.place = kNoPlace;
     const long entered = raw::call(__NR_fchdir, directory);
-    raw::call(__NR_close, directory);
+    close(directory);
     return entered;
 }
 

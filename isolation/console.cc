@@ -6,9 +6,9 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/ioctl.h>
-#include <sys/statfs.h>
 
 #include "core/raw_syscall.h"
+#include "isolation/child.h"
 #include "isolation/meeting.h"
 
 #ifndef OPEN_TREE_CLONE
@@ -28,11 +28,7 @@ long open_multiplexer(int root) {
     const long fd = raw::call(__NR_openat2, root, "/dev/pts/ptmx", &how, sizeof how);
     if (fd < 0)
         return fd;
-    struct statfs facts = {};
-    const long looked = raw::call(__NR_fstatfs, fd, &facts);
-    if (looked < 0)
-        return looked;
-    return facts.f_type == DEVPTS_SUPER_MAGIC ? fd : -ENOTTY;
+    return is_of_type(fd, DEVPTS_SUPER_MAGIC) ? fd : -ENOTTY;
 }
 
 long open_peer(long master) {
@@ -68,11 +64,11 @@ long open_console(const ConsoleRequest& request) {
         give(request.channel, static_cast<uint32_t>(Meeting::console), static_cast<int>(master));
     if (given < 0)
         return given;
-    raw::call(__NR_close, master);
+    close(master);
     for (int number = 0; number < kStandardStreams; ++number)
         if (long moved = raw::call(__NR_dup3, peer, number, 0); moved < 0)
             return moved;
-    raw::call(__NR_close, peer);
+    close(peer);
     if (long taken = raw::call(__NR_ioctl, 0, TIOCSCTTY, 0); taken < 0)
         return taken;
     return mount;

@@ -76,7 +76,7 @@ Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
                          const OpenedSources& sources, LaunchPlan& plan);
 
 // The command's pid inside: it is PID 1, or the first that the init has. A thread that helps PID 1
-// takes another one (bootstrap.cc).
+// takes another one (child_network.cc).
 constexpr int command_pid(const Spec& spec) {
     return spec.init ? 2 : 1;
 }

@@ -45,6 +45,8 @@ constexpr std::array kLinks = {
     Link{"ptmx", "pts/ptmx"},          Link{"core", "/proc/kcore"},
 };
 
+constexpr const char* kDevOptions[] = {"mode", "755", "size", "65536k", nullptr};
+
 constexpr const char* kMaskedInSys = "firmware";
 
 struct Masked {
@@ -84,8 +86,8 @@ void plan_dev(LaunchPlan& plan) {
                      .place = Place::dev,
                      .path = "dev",
                      .source = "tmpfs",
-                     .data = "mode=755,size=65536k",
-                     .flags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_STRICTATIME});
+                     .flags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_STRICTATIME,
+                     .options = kDevOptions});
     steps.push_back({.kind = StepKind::enter, .place = Place::dev});
     for (const Node& node : kNodes)
         steps.push_back({.kind = StepKind::make_node,

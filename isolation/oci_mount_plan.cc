@@ -112,12 +112,9 @@ std::vector<std::string> options_of(const Parsed& parsed, const Oci& oci) {
         if (parsed.flags.mount_flags & row.flag)
             options.emplace_back(row.word);
     std::string_view rest = parsed.flags.data;
-    while (!rest.empty()) {
-        const size_t comma = std::min(rest.find(','), rest.size());
-        if (comma > 0)
-            options.emplace_back(rest.substr(0, comma));
-        rest.remove_prefix(std::min(comma + 1, rest.size()));
-    }
+    while (!rest.empty())
+        if (const std::string_view option = take_part(rest, ','); !option.empty())
+            options.emplace_back(option);
     if (!oci.mount_label.empty() && takes_label(parsed.mount.type))
         options.push_back("context=" + oci.mount_label);
     return options;

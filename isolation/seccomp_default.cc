@@ -9,6 +9,8 @@
 #include <array>
 #include <string_view>
 
+#include "core/parse.h"
+
 namespace sigil::isolation {
 namespace {
 
@@ -110,11 +112,8 @@ constexpr uint64_t kPersonalities[] = {0, 0x8, 0x20000, 0x20008, 0xffffffff};
 
 Seccomp::Rule allow(Text names) {
     Seccomp::Rule rule = {.action = "SCMP_ACT_ALLOW"};
-    while (!names.empty()) {
-        const size_t end = std::min(names.find(' '), names.size());
-        rule.names.emplace_back(names.substr(0, end));
-        names.remove_prefix(std::min(end + 1, names.size()));
-    }
+    for (const Text name : words_of(names))
+        rule.names.emplace_back(name);
     return rule;
 }
 

@@ -20,7 +20,7 @@ enum class StepKind : uint8_t {
     detach_old_root,
     use_shared,      // place: it may be there with the root, as path, and what is masked in it, of
                      // which source is one; then new_mount and masks of that place do nothing
-    new_mount,       // source: type; data: "a=b,c"; flags: MOUNT_ATTR_*; path: one name below "/";
+    new_mount,       // source: type; options; flags: MOUNT_ATTR_*; path: one name below "/";
                      // place: the register that keeps its descriptor. Never follows a link
     enter,           // place: work there from now on; names of the next steps are relative to it
     mount_here,      // path: name; source: type and source; flags: MS_*; data

@@ -15,20 +15,14 @@ namespace {
 constexpr size_t kLargestFile = 4 << 20;
 constexpr uint32_t kLargestId = UINT32_MAX - 1;  // -1 means "leave as it is" to setresuid(2)
 
-std::string_view take_until(std::string_view& rest, char separator) {
-    std::string_view part = rest.substr(0, rest.find(separator));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    return part;
-}
-
 // Fields of the lines of passwd or group; fn returns true to stop.
 template <size_t Fields, typename Fn>
 void for_each_entry(std::string_view text, Fn fn) {
     while (!text.empty()) {
-        std::string_view line = take_until(text, '\n');
+        std::string_view line = take_part(text, '\n');
         std::array<std::string_view, Fields> fields;
         for (std::string_view& field : fields)
-            field = take_until(line, ':');
+            field = take_part(line, ':');
         if (fn(fields))
             return;
     }
@@ -72,7 +66,7 @@ std::vector<uint32_t> groups_of(std::string_view group, std::string_view name) {
         std::string_view members = fields[3];
         bool is_member = false;
         while (!members.empty())
-            is_member |= take_until(members, ',') == name;
+            is_member |= take_part(members, ',') == name;
         if (auto id = as_id(fields[2]); id && is_member)
             ids.push_back(*id);
         return false;
@@ -100,7 +94,7 @@ Result<User> find_user(int root, std::string_view text) {
     if (text.empty())
         return User{.home = "/root"};
     std::string_view rest = text;
-    std::string_view name = take_until(rest, ':');
+    std::string_view name = take_part(rest, ':');
     const bool has_group = name.size() < text.size();
     if (name.empty() || (has_group && rest.empty()))
         return failure("'{}' is not a user: UID, UID:GID, NAME or NAME:GROUP", printable(text));

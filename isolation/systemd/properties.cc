@@ -25,8 +25,7 @@ constexpr Known kKnown[] = {
 Result<std::vector<uint8_t>> parse_set(std::string_view text) {
     std::vector<uint8_t> bits;
     while (!text.empty()) {
-        std::string_view part = text.substr(0, text.find(','));
-        text.remove_prefix(std::min(text.size(), part.size() + 1));
+        const std::string_view part = take_part(text, ',');
         const size_t dash = part.find('-');
         const uint64_t first = TRY(parse_number(part.substr(0, dash), kMostBits - 1));
         const uint64_t last = dash == std::string_view::npos

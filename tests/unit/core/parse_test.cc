@@ -179,6 +179,26 @@ TEST(ParseSignal, RefusesWhatIsNoSignal) {
     EXPECT_EQ(message_of(parse_signal("NOPE")), "'NOPE' is not a signal");
 }
 
+// ---- parts ------------------------------------------------------------------------------------
+
+TEST(TakePart, TakesTheSeparatorToo) {
+    std::string_view rest = "a::b";
+    EXPECT_EQ(take_part(rest, ':'), "a");
+    EXPECT_EQ(take_part(rest, ':'), "");
+    EXPECT_EQ(rest, "b");
+    EXPECT_EQ(take_part(rest, ':'), "b");
+    EXPECT_EQ(take_part(rest, ':'), "");
+    EXPECT_TRUE(rest.empty());
+}
+
+TEST(WordsOf, AreWhatWhiteSpaceSeparates) {
+    using Words = std::vector<std::string_view>;
+    EXPECT_EQ(words_of("cpu io\tmemory\n"), (Words{"cpu", "io", "memory"}));
+    EXPECT_EQ(words_of("  a  "), Words{"a"});
+    EXPECT_EQ(words_of(""), Words{});
+    EXPECT_EQ(words_of(" \n"), Words{});
+}
+
 // ---- names ------------------------------------------------------------------------------------
 
 TEST(CheckName, TakesWhatAHostnameTakes) {
