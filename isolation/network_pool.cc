@@ -1,6 +1,6 @@
 #include "isolation/network_pool.h"
 
-#include <errno.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,7 +9,20 @@
 
 namespace sigil::isolation {
 
-NetworkPool::NetworkPool(size_t count) : NetworkPool(count, make_network_namespace) {}
+namespace {
+
+// The launches share the pool's descriptors: half of what may be open is theirs. A launch that
+// found none left would fail for the sake of one that could be faster.
+size_t most_open() {
+    rlimit files = {};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_cur / 2;
+}
+
+}  // namespace
+
+NetworkPool::NetworkPool(size_t count)
+    : NetworkPool(std::min(count, most_open()), make_network_namespace) {}
 
 Fd NetworkPool::take() {
     Fd taken;
@@ -25,8 +38,7 @@ Fd NetworkPool::take() {
 }
 
 // Out of memory or namespaces (user.max_net_namespaces), each launch makes its own, and tells. That
-// may pass: it is tried again, less and less often. Out of descriptors, it is the launches that
-// need some: half of those in use here are given back, and so many it stays.
+// may pass: it is tried again, less and less often.
 void NetworkPool::run() {
     constexpr std::chrono::milliseconds kFirstPause(10);
     constexpr std::chrono::milliseconds kLongestPause(1000);
@@ -43,10 +55,6 @@ void NetworkPool::run() {
             ready_.emplace_back(static_cast<int>(network));
             pause = kFirstPause;
             continue;
-        }
-        if (network == -EMFILE) {
-            count_ = ready_.size() / 2;
-            ready_.resize(count_);
         }
         wanted_.wait_for(lock, pause, [this] { return is_over_; });
         pause = std::min(pause * 2, kLongestPause);

@@ -18,7 +18,7 @@ namespace sigil::isolation {
 
 class NetworkPool {
   public:
-    // Keeps `count` ready, or as many as the limit of open files lets.
+    // Keeps `count` ready, or half as many as may be open files (RLIMIT_NOFILE) where that is less.
     explicit NetworkPool(size_t count);
     // `make` returns a descriptor of a new one, or -errno.
     NetworkPool(size_t count, std::function<long()> make) : count_(count), make_(std::move(make)) {}
@@ -30,7 +30,7 @@ class NetworkPool {
     void stop();
 
   private:
-    size_t count_;
+    const size_t count_;
     const std::function<long()> make_;
     std::mutex mutex_;
     std::condition_variable wanted_;
