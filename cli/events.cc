@@ -45,7 +45,7 @@ size_t EventStream::write(loop::Token owner, std::string_view event, std::string
 
 Result<std::unique_ptr<EventStream>> EventStream::open(std::string_view target,
                                                        loop::Reactor& reactor) {
-    auto lines = TRY(LineStream::open(target, reactor, loop::Source::events));
+    auto lines = TRY(LineStream::open(target, Existing::emptied, reactor, loop::Source::events));
     return std::unique_ptr<EventStream>(new EventStream(std::move(lines)));
 }
 

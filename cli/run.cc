@@ -43,7 +43,7 @@ namespace {
 constexpr auto kSettled = std::chrono::milliseconds(200);
 constexpr unsigned kRingEntriesForOne = 16;  // it has at most six operations in flight
 constexpr unsigned kRingEntriesForMany = 1024;
-// Bytes of events that nobody has read, beyond which nothing more is started.
+// Bytes of events, or of reports, that nobody has read, beyond which nothing more is started.
 constexpr size_t kMostEvents = size_t{1} << 20;
 
 // Everything that one `sigil run` holds. Lives until the process ends.
@@ -102,13 +102,15 @@ class Session final : public loop::FleetObserver,
     void tell_manager();
     void try_end();
     [[nodiscard]] int finish();
+    void close(LineStream* lines, const char* option);
+    static bool is_out(LineStream& lines);
     void say(std::string_view name, std::string_view message, Level level = Level::error);
 
     RunRequest request_;
     loop::Time requested_{};
     Terminal terminal_;
     std::unique_ptr<OwnTerminal> own_terminal_;
-    std::optional<ReportFile> report_;
+    std::unique_ptr<LineStream> report_;
     std::unique_ptr<EventStream> events_;
     std::unique_ptr<JobStreams> streams_;
     std::unique_ptr<Progress> progress_;
@@ -182,9 +184,12 @@ Result<void> Session::open_manager() {
 }
 
 Result<void> Session::open_outputs() {
+    reactor_.attach(*this);  // before what is written at a turn's end: it may add some
     if (request_.report)
-        report_ = TRY(ReportFile::open(*request_.report, request_.is_many()), "--report");
-    reactor_.attach(*this);  // before the events: it may add some
+        report_ = TRY(LineStream::open(*request_.report,
+                                       request_.is_many() ? Existing::emptied : Existing::replaced,
+                                       reactor_, loop::Source::reports),
+                      "--report");
     if (request_.events)
         events_ = TRY(EventStream::open(*request_.events, reactor_), "--events");
     progress_ = Progress::open(request_, requested_);
@@ -310,13 +315,24 @@ Result<int> Session::run() {
 int Session::finish() {
     if (progress_ && !has_given_up_)
         progress_->finish();
-    if (events_) {
-        if (auto written = events_->lines().close(); !written) {
-            say({}, std::move(written).error().in("--events").message());
-            has_failed_ = true;
-        }
-    }
+    close(events_ ? &events_->lines() : nullptr, "--events");
+    close(report_.get(), "--report");
     return has_failed_ ? kExitRuntimeFailure : fleet_->summary().exit_code;
+}
+
+void Session::close(LineStream* lines, const char* option) {
+    if (!lines)
+        return;
+    if (auto written = lines->close(); !written) {
+        say({}, std::move(written).error().in(option).message());
+        has_failed_ = true;
+    }
+}
+
+// Whether all that goes through `lines` is written, or handed in to be.
+bool Session::is_out(LineStream& lines) {
+    lines.turn_ended();
+    return lines.pending() == 0;
 }
 
 // ---- what happens -------------------------------------------------------------------------------
@@ -398,12 +414,8 @@ void Session::ended(const loop::Subject& subject, loop::Outcome&& outcome) {
         events_->error(subject.name, *outcome.error);
     if (events_)
         events_->exited(subject.name, outcome);
-    if (!report_)
-        return;
-    if (auto written = report_->write(subject.name, outcome); !written) {
-        say(subject.name, std::move(written).error().in("--report").message());
-        has_failed_ = true;
-    }
+    if (report_ && report_->is_open())
+        report_->add({}, report_json(subject.name, outcome) + "\n");
 }
 
 void Session::restarting(const loop::Subject& subject, loop::Time delay, uint64_t attempt) {
@@ -446,7 +458,10 @@ void Session::read_out(loop::Token id) {
 bool Session::has_room() {
     const size_t parts = is_held_ ? 2 : 1;
     const loop::Output* output = streams_ ? streams_->output() : nullptr;
-    is_held_ = (events_ && events_->lines().pending() > kMostEvents / parts) ||
+    const auto is_full = [parts](const LineStream& lines) {
+        return lines.pending() > kMostEvents / parts;
+    };
+    is_held_ = (events_ && is_full(events_->lines())) || (report_ && is_full(*report_)) ||
                (output && !output->has_room(parts));
     return !is_held_;
 }
@@ -507,9 +522,9 @@ void Session::try_end() {
         return;
     if (!std::exchange(is_summed_up_, true) && events_ && request_.is_many())
         events_->summary(fleet_->summary(), sys::monotonic_now() - requested_, ring_->name());
-    if (events_)
-        events_->lines().turn_ended();
-    if (!events_ || events_->lines().pending() == 0)
+    const bool are_events_out = !events_ || is_out(events_->lines());
+    const bool are_reports_out = !report_ || is_out(*report_);
+    if (are_events_out && are_reports_out)
         reactor_.stop();
 }
 
@@ -521,6 +536,8 @@ void Session::stopped_again() {
         lost += streams_->output()->give_up();
     if (events_)
         lost += events_->lines().give_up();
+    if (report_)
+        lost += report_->give_up();
     if (own_terminal_)
         lost += own_terminal_->give_up();
     say({}, fmt::format("stopped: {:L} bytes of output were not read, and are dropped", lost),

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "core/sys.h"
 #include "core/try.h"
@@ -116,8 +117,7 @@ void Fleet::admit(std::shared_ptr<const Job> job, std::string name) {
     entry.job = std::move(job);
     for (const std::string& dependency : entry.job->after) {
         const Entry* other = find(dependency);
-        const bool is_past = remembered_.contains(dependency);
-        if ((other && other->has_started) || (!other && is_past))
+        if (other ? other->has_started : is_remembered(dependency))
             continue;
         ++entry.missing;
         entry.waits.push_back(waits_for_.emplace(dependency, &entry));
@@ -428,13 +428,13 @@ void Fleet::remember(const std::string& name) {
     // Nobody may name it who isn't known yet, once there is nobody to come.
     if (source_ended_ && !observer_.can_reload())
         return;
-    if (!remembered_.insert(name).second)
-        return;
-    remembered_order_.push_back(name);
-    if (remembered_order_.size() <= kMostRemembered)
-        return;
-    remembered_.erase(remembered_order_.front());
-    remembered_order_.pop_front();
+    remembered_.push_back(std::hash<std::string>{}(name));
+    if (remembered_.size() > kMostRemembered)
+        remembered_.pop_front();
+}
+
+bool Fleet::is_remembered(const std::string& name) const {
+    return std::ranges::find(remembered_, std::hash<std::string>{}(name)) != remembered_.end();
 }
 
 void Fleet::reject_line(uint64_t line, const Error& error) {

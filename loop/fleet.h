@@ -15,7 +15,6 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "core/job.h"
@@ -220,6 +219,7 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     void count(const Entry& entry);
     void fail(int exit_code);
     void remember(const std::string& name);
+    [[nodiscard]] bool is_remembered(const std::string& name) const;
     void reject(const std::string& name, uint64_t line, const Error& error);
     void reject_waiting(Entry& entry, const Error& error);
     void reject_dependents(std::string name);
@@ -243,13 +243,14 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
 
     std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
     std::deque<Entry*> ready_;
-    std::deque<Entry*> rested_;                   // to be started again, before any other
-    Waits waits_for_;                             // by the name that is waited for
-    std::deque<NamedJob> replaced_;               // successors: before those of the source
-    uint64_t leaving_ = 0;                        // that the run no longer has
-    std::deque<std::string> lost_;                // never started: their dependents can't either
-    std::unordered_set<std::string> remembered_;  // that have started and are gone
-    std::deque<std::string> remembered_order_;    // the same, the latest last
+    std::deque<Entry*> rested_;      // to be started again, before any other
+    Waits waits_for_;                // by the name that is waited for
+    std::deque<NamedJob> replaced_;  // successors: before those of the source
+    uint64_t leaving_ = 0;           // that the run no longer has
+    std::deque<std::string> lost_;   // never started: their dependents can't either
+    // Digests of names that have started and are gone, the latest last: eight bytes each, and
+    // looked through for a job that names one of them.
+    std::deque<size_t> remembered_;
     SlotTable<Entry*> rests_;
     uint64_t waiting_ = 0;
     uint64_t places_taken_ = 0;
