@@ -373,7 +373,7 @@ Result<void> check_job(const Job& job, Text dashes) {
 Result<void> number_job(Job& job, Text base, uint64_t number) {
     std::string name = fmt::format("{}-{}", base, number);
     TRY(check_name(name));
-    if (job.spec.hostname.empty())
+    if (job.spec.hostname.empty() && !job.spec.oci)  // a bundle's may be the host's
         job.spec.hostname = name;
     job.spec.name = std::move(name);
     return {};

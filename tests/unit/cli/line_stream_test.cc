@@ -20,7 +20,7 @@ class LineStreamTest : public ::testing::Test {
   protected:
     LineStreamTest() { reactor.use(ring); }
     std::unique_ptr<LineStream> open(const std::string& target) {
-        auto stream = LineStream::open(target, reactor, loop::Source::events);
+        auto stream = LineStream::open(target, Existing::emptied, reactor, loop::Source::events);
         EXPECT_TRUE(stream);
         return std::move(*stream);
     }
