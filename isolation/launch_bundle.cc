@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,7 +129,7 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
                 "hooks, a terminal, a user namespace, namespaces to join and network devices need "
                 "a run of this bundle alone: 'sigil run --bundle'");
         const StagedOptions& options = *request_.staged;
-        prepared.child.emplace(TRY(StagedChild::open()));
+        prepared.child.emplace(TRY(StagedChild::open(options.interruption)));
         process.is_staged = true;
         process.channel = prepared.child->channel();
         process.start_socket = options.start_socket;
@@ -233,7 +234,8 @@ Result<void> Launch::make_bundle_cgroup(LaunchOutcome& outcome) {
 Result<void> Launch::make_systemd_cgroup(LaunchOutcome& outcome) {
     const Spec& spec = request_.spec;
     LaunchAttendant& attendant = *request_.staged->attendant;
-    const SystemdHelper helper = TRY(SystemdHelper::find());
+    SystemdHelper helper = TRY(SystemdHelper::find());
+    helper.interruption = request_.staged->interruption;
     const SystemdUnit unit =
         TRY(systemd_unit(spec.oci->cgroups_path, request_.name, helper.is_user));
     TRY(attendant.making_unit(unit.scope, helper.is_user));
@@ -277,8 +279,17 @@ Result<void> Launch::clone_staged(LaunchOutcome& outcome) {
     pid_.store(outcome.process->pid, std::memory_order_seq_cst);
     if (prepared_->scope)
         prepared_->scope->release();  // its cgroup has a process of its own now
+    auto accompanied = accompany(outcome);
+    if (!accompanied)  // it may be past the last meeting, and about to run the command
+        (void)sys::pidfd_send_signal(outcome.process->pidfd.get(), SIGKILL);
+    return accompanied;
+}
+
+// From one meeting to the next, until the container is ready or its command runs.
+Result<void> Launch::accompany(LaunchOutcome& outcome) {
+    StagedChild& child = *prepared_->child;
     for (;;) {
-        auto word = TRY(child.next(), "talk with the container");
+        auto word = TRY(child.next());
         if (!word)
             break;
         TRY(heed(*word, outcome));

@@ -14,6 +14,7 @@
 #include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/interruption.h"
 
 namespace sigil::isolation {
 namespace {
@@ -77,10 +78,11 @@ struct Spawned {
 };
 
 // Reads both to their ends. False: the deadline came first.
-Result<bool> read_both(int output, int errors, sys::Nanoseconds deadline, std::string& output_text,
-                       std::string& error_text) {
-    std::array<pollfd, 2> sources = {pollfd{.fd = output, .events = POLLIN, .revents = 0},
-                                     pollfd{.fd = errors, .events = POLLIN, .revents = 0}};
+Result<bool> read_both(int output, int errors, int interruption, sys::Nanoseconds deadline,
+                       std::string& output_text, std::string& error_text) {
+    std::array<pollfd, 3> sources = {pollfd{.fd = output, .events = POLLIN, .revents = 0},
+                                     pollfd{.fd = errors, .events = POLLIN, .revents = 0},
+                                     pollfd{.fd = interruption, .events = POLLIN, .revents = 0}};
     while (sources[0].fd >= 0 || sources[1].fd >= 0) {
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline - sys::monotonic_now());
@@ -91,6 +93,8 @@ Result<bool> read_both(int output, int errors, sys::Nanoseconds deadline, std::s
         for (pollfd& source : sources) {
             if (source.fd < 0 || source.revents == 0)
                 continue;
+            if (source.fd == interruption)
+                return tl::unexpected(interrupted());
             std::array<char, 1024> part;
             const size_t count = TRY(sys::read(source.fd, part));
             (source.fd == output ? output_text : error_text).append(part.data(), count);
@@ -142,8 +146,8 @@ Result<Spawned> run_helper(const SystemdHelper& helper, std::vector<std::string>
     Spawned result;
     std::string complaint;
     const auto deadline = sys::monotonic_now() + helper.timeout + kGrace;
-    auto was_read =
-        read_both(output.reader.get(), errors.reader.get(), deadline, result.output, complaint);
+    auto was_read = read_both(output.reader.get(), errors.reader.get(), helper.interruption,
+                              deadline, result.output, complaint);
     if (!was_read || !*was_read)
         ::kill(pid, SIGKILL);  // not reaped yet: the pid is its own
     int status = 0;

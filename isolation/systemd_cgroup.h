@@ -42,6 +42,7 @@ struct SystemdHelper {
     std::string path;
     bool is_user = false;                                         // the user's own systemd
     std::chrono::nanoseconds timeout = std::chrono::seconds(30);  // of each call
+    int interruption = -1;  // of interruption.h: gives a call up
 };
 
 // A scope that has been started. Until something else runs in its cgroup, a placeholder does, which

@@ -49,7 +49,7 @@ Result<int> start(Arguments arguments) {
 }
 
 Result<void> start_created(const ContainerDirectory& directory, const ContainerState& state,
-                           const Spec& spec, bool waits) {
+                           const Spec& spec, bool waits, int interruption) {
     const Hooks& hooks = spec.oci->hooks;
     if (waits) {
         auto connection = TRY(directory.connect());
@@ -59,10 +59,11 @@ Result<void> start_created(const ContainerDirectory& directory, const ContainerS
         if (!process)
             return failure("it has ended");
         TRY(isolation::run_hooks(hooks.start_container, oci_state(state, ContainerStatus::created),
-                                 &*process));
+                                 &*process, interruption));
         TRY(release(connection->get(), spec));
     }
-    return isolation::run_hooks(hooks.poststart, oci_state(state, ContainerStatus::running));
+    return isolation::run_hooks(hooks.poststart, oci_state(state, ContainerStatus::running),
+                                nullptr, interruption);
 }
 
 }  // namespace sigil::cli::oci

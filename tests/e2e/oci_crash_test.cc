@@ -10,6 +10,7 @@
 #include "cgroups.h"
 #include "fixture.h"
 #include "machine.h"
+#include "tracer.h"
 
 namespace sigil::e2e {
 namespace {
@@ -129,6 +130,67 @@ TEST_F(OciCrash, ACreatedOneThatIsPausedCanBeAskedForAndResumed) {
     EXPECT_EQ(member_of(verb({"state"}).out, "/status"), "created");
     EXPECT_EQ(verb({"start"}).code(), 0);
     EXPECT_EQ(verb({"delete", "--force"}).code(), 0);
+}
+
+// ---- killed at each step ----------------------------------------------------------------------
+
+// `create` makes a few hundred system calls, half of them before anything is there to be left. One
+// in so many is enough, with another first one for each kind of bundle.
+class OciCrashSteps : public OciCrash {
+  protected:
+    // Kills `create` at its calls until it ends by itself, and deletes what there is.
+    void kill_at_each(int first, int stride) {
+        const Words words = create();
+        const Traces before = Traces::now();
+        constexpr int kMost = 3000;
+        int count = first;
+        for (; count < kMost && !HasFailure();
+             count += in_virtual_machine() ? 5 * stride : stride) {
+            const KilledRun killed = kill_at_call(words, Counted::its_own, count);
+            SCOPED_TRACE("killed at call " + std::to_string(count) + ", number " + killed.call);
+            expect_deleted(before);
+            if (!killed.was_killed)
+                break;
+        }
+        EXPECT_GT(count, 150);
+        EXPECT_LT(count, kMost);
+    }
+    // Twice: there is nothing to complain of the second time.
+    void expect_deleted(const Traces& before) {
+        for (int round = 0; round < 2; ++round) {
+            const Finished deleted = verb({"delete", "--force"});
+            EXPECT_EQ(deleted.code(), 0) << deleted.err;
+            EXPECT_EQ(deleted.err, "");
+        }
+        EXPECT_TRUE(await_no_processes());
+        EXPECT_EQ(Traces::now().beyond(before), Words{});
+        EXPECT_EQ(cgroups_below(test_cgroup()), Words{});
+        EXPECT_EQ(names_in(directory_), Words{});
+    }
+};
+
+TEST_F(OciCrashSteps, OfACreate) {
+    kill_at_each(1, 3);
+}
+
+TEST_F(OciCrashSteps, OfACreateInAUserNamespace) {
+    const std::string map = R"([{"containerID": 0, "hostID": 0, "size": 65536}])";
+    bundle_.append("/linux/namespaces", R"({"type": "user"})")
+        .set("/linux/uidMappings", map)
+        .set("/linux/gidMappings", map);
+    kill_at_each(2, 5);
+}
+
+TEST_F(OciCrashSteps, OfACreateWithHooksAndAParent) {
+    const std::string hook = R"([{"path": ")" + busybox_path() + R"(", "args": ["true"]}])";
+    bundle_.set("/hooks/createRuntime", hook).set("/hooks/createContainer", hook);
+    bundle_.set("/linux/cgroupsPath", "\"" + cgroup_ + "/deep/er\"");
+    kill_at_each(3, 5);
+}
+
+TEST_F(OciCrashSteps, OfACreateThatFails) {
+    bundle_.set("/process/args", R"(["/bin/nope"])");
+    kill_at_each(2, 5);
 }
 
 }  // namespace
