@@ -20,6 +20,7 @@
 #include "isolation/id_map.h"
 #include "isolation/launch.h"
 #include "isolation/launch_prepared.h"
+#include "isolation/mount_points.h"
 #include "isolation/net_devices.h"
 #include "isolation/seccomp.h"
 #include "isolation/shared_roots.h"
@@ -148,6 +149,8 @@ Result<void> Launch::plan_container(LaunchOutcome& outcome, ProcessSources& proc
     OpenedSources sources;
     prepared.trees = TRY(
         RootTrees::open_bundle(spec, outcome.cgroup ? outcome.cgroup->directory() : -1, sources));
+    if (is_new(oci, NamespaceKind::user))
+        make_mount_points(spec, prepared.trees.root.get());
     sources.has_cgroup2 = context_.cgroups != nullptr;
     sources.has_kcore = sys::stat(AT_FDCWD, "/proc/kcore").has_value();
     sources.no_pivot = request_.staged && request_.staged->no_pivot;
@@ -239,8 +242,11 @@ Result<void> Launch::make_systemd_cgroup(LaunchOutcome& outcome) {
     const SystemdUnit unit =
         TRY(systemd_unit(spec.oci->cgroups_path, request_.name, helper.is_user));
     TRY(attendant.making_unit(unit.scope, helper.is_user));
-    prepared_->scope = TRY(SystemdScope::start(helper, unit, "sigil container " + request_.name,
-                                               systemd_properties(spec.resources)));
+    auto scope = SystemdScope::start(helper, unit, "sigil container " + request_.name,
+                                     systemd_properties(spec.resources));
+    if (!scope && scope.error().is(EEXIST))  // another's: nobody may stop it for ours
+        TRY(attendant.making_unit({}, helper.is_user));
+    prepared_->scope = TRY(std::move(scope));
     const std::string& path = prepared_->scope->cgroup();
     TRY(attendant.making_cgroup(path));
     outcome.cgroup = TRY(Cgroup::open_at(context_.cgroups.get(), path),
