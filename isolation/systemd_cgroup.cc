@@ -14,7 +14,9 @@
 #include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/device_filter.h"
 #include "isolation/interruption.h"
+#include "isolation/systemd/exit_code.h"
 
 namespace sigil::isolation {
 namespace {
@@ -40,11 +42,13 @@ constexpr std::pair<std::string_view, std::string_view> kSets[] = {
     {"cpuset.mems", "AllowedMemoryNodes"},
 };
 
+constexpr uint64_t kUsualPeriod = 100'000;  // microseconds
+
 // "QUOTA PERIOD" of cpu.max: microseconds of each PERIOD, as microseconds of each second.
 void add_cpu_max(std::string_view text, std::vector<std::string>& properties) {
     const size_t space = text.find(' ');
     const uint64_t period = space == std::string_view::npos
-                                ? 100'000
+                                ? kUsualPeriod
                                 : parse_number(text.substr(space + 1)).value_or(0);
     if (period == 0)
         return;
@@ -157,9 +161,11 @@ Result<Spawned> run_helper(const SystemdHelper& helper, std::vector<std::string>
         return failure("{} has not ended in time", kHelperName);
     while (complaint.ends_with('\n'))
         complaint.pop_back();
+    complaint = complaint.empty() ? fmt::format("{} failed", kHelperName) : printable(complaint);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitUnitExists)
+        return tl::unexpected(Error::from_errno(EEXIST, "StartTransientUnit").in(complaint));
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return failure(
-            "{}", complaint.empty() ? fmt::format("{} failed", kHelperName) : printable(complaint));
+        return failure("{}", complaint);
     result.input = std::move(input.writer);
     return result;
 }
@@ -243,8 +249,12 @@ std::vector<std::string> systemd_properties(const Resources& resources) {
         add("MemorySwapMax", total == UINT64_MAX ? total : total - resources.memory.value_or(0));
     }
     add("TasksMax", resources.pids);
-    if (resources.cpu_quota)
-        add_cpu_max(fmt::format("{} 100000", *resources.cpu_quota), properties);
+    if (resources.cpu_quota && *resources.cpu_quota == UINT64_MAX)
+        add_cpu_max("max", properties);
+    else if (resources.cpu_quota)
+        add_cpu_max(
+            fmt::format("{} {}", *resources.cpu_quota, resources.cpu_period.value_or(kUsualPeriod)),
+            properties);
     if (!resources.cpuset_cpus.empty())
         properties.push_back("AllowedCPUs=" + resources.cpuset_cpus);
     for (const Resources::File& file : resources.files)
@@ -259,7 +269,8 @@ Result<SystemdHelper> SystemdHelper::find() {
          {own, std::string("/usr/libexec/sigil"), std::string("/usr/lib/sigil")}) {
         const std::string path = directory + "/" + kHelperName;
         if (::access(path.c_str(), X_OK) == 0)
-            return SystemdHelper{.path = path, .is_user = ::geteuid() != 0};
+            return SystemdHelper{.path = path,
+                                 .is_user = ::geteuid() != 0 || is_in_user_namespace()};
     }
     return failure(
         "--systemd-cgroup: {} is neither in {} nor in /usr/libexec/sigil or "
