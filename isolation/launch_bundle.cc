@@ -52,6 +52,13 @@ bool runs_selinux() {
     return type && *type == SELINUX_MAGIC;
 }
 
+const char* why_no_resource_control() {
+    const auto type = sys::filesystem_type("/sys/fs/resctrl");
+    return type && *type == RDTGROUP_SUPER_MAGIC
+               ? "sigil does not set up resource control (resctrl)"
+               : "no resctrl is mounted at /sys/fs/resctrl, and sigil would not set it up";
+}
+
 bool is_new(const Oci& oci, NamespaceKind kind) {
     const Namespace* space = oci.find(kind);
     return space && space->path.empty();
@@ -105,7 +112,7 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
     prepared_ = {new Prepared, [](Prepared* prepared) { delete prepared; }};
     Prepared& prepared = *prepared_;
     if (oci.intel_rdt)
-        return failure("linux.intelRdt: sigil does not set up resource control (resctrl)");
+        return failure("linux.intelRdt: {}", why_no_resource_control());
     if (site_)
         TRY(site_->enter(spec));  // to the host's mounts: no bundle shares a root
     if (oci.seccomp)

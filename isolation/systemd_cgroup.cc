@@ -69,6 +69,10 @@ void add_file(const Resources::File& file, std::vector<std::string>& properties)
         else if (auto value = parse_number(file.value))
             properties.push_back(property(known, *value));
     }
+    // Read as a v1 weight; one of a single device is no number.
+    if (file.other_name == "io.weight")
+        if (auto weight = parse_number(file.other_value))
+            properties.push_back(property("IOWeight", *weight));
     for (const auto& [name, known] : kSets)
         if (file.name == name)
             properties.push_back(fmt::format("{}={}", known, file.value));

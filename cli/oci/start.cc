@@ -10,6 +10,7 @@
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/hooks.h"
+#include "isolation/interruption.h"
 #include "isolation/launch.h"
 #include "isolation/staged.h"
 
@@ -41,7 +42,8 @@ Result<int> start(Arguments arguments) {
     const ContainerState& state = container.state;
     const std::string config = TRY(container.directory->read_file("config.json"));
     const Spec spec = TRY(read_config(config, state.bundle));
-    auto started = start_created(*container.directory, state, spec, true);
+    const Fd interruption = TRY(isolation::hold_interruptions());
+    auto started = start_created(*container.directory, state, spec, true, interruption.get());
     if (!started)
         kill_all(container);
     TRY(std::move(started), "start container {}", state.id);

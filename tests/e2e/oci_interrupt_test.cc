@@ -91,6 +91,24 @@ TEST_F(OciInterrupt, KillsTheCommandWhoseStartIsNotOver) {
     expect_given_up({"run"}, SIGTERM);
 }
 
+TEST_F(OciInterrupt, GivesUpAStart) {
+    for (const char* kind : {"startContainer", "poststart"}) {
+        SCOPED_TRACE(kind);
+        Bundle fresh({"/bin/sleep", "1000"});
+        std::swap(bundle_, fresh);
+        OciContainer container("interrupt-start");
+        hang_in(kind);
+        ASSERT_EQ(container.create(bundle_).code(), 0);
+        Running starting(sigil({"start", container.id()}));
+        ASSERT_TRUE(hangs());
+        starting.send(SIGTERM);
+        expect_failure(starting.wait(), "given up at a SIGTERM", 128 + SIGTERM);
+        EXPECT_TRUE(container.await("stopped"));
+        EXPECT_EQ(container.remove().code(), 0);
+        forget();
+    }
+}
+
 TEST_F(OciInterrupt, RunsTheHooksOfTheEnd) {
     hang_in("createRuntime");
     note_poststop();
