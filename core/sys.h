@@ -136,11 +136,14 @@ constexpr SignalSet signal_bit(int signal) {
 }
 
 Result<void> set_signal_mask(SignalSet blocked);
+// Besides those that are blocked.
+Result<void> block_signals(SignalSet more);
 Result<Fd> signalfd(SignalSet signals);
 // Whether the signal's disposition is SIG_IGN, as nohup(1) leaves SIGHUP.
 bool is_ignored(int signal);
 // The same of all of them: from /proc, or where that is missing, one by one.
 SignalSet ignored_signals();
+std::vector<int> numbers_of(SignalSet signals);
 Result<void> reset_signal_to_default(int signal);
 
 // Sends a signal; with `queued`, as sigqueue(3) does, with that value.

@@ -263,7 +263,8 @@ long open_proc(Child& child) {
 }
 
 // Masks of files are the host's /dev/null: what the container has by that name may be anything
-// (CVE-2025-31133).
+// (CVE-2025-31133). Read-only, which no write to the device minds: else a chmod(2) of the masked
+// path would be one of the host's device.
 long open_null_mask(Child& child) {
     const long tree = clone_tree(AT_FDCWD, "/dev/null", 0);
     if (tree < 0)
@@ -272,7 +273,9 @@ long open_null_mask(Child& child) {
     if (long known = status_of(tree, "", AT_EMPTY_PATH, facts); known < 0)
         return known;
     child.null_mask.tree = static_cast<int>(tree);
-    return is_device(facts, S_IFCHR, makedev(kNullMajor, kNullMinor)) ? kDone : -ENODEV;
+    if (!is_device(facts, S_IFCHR, makedev(kNullMajor, kNullMinor)))
+        return -ENODEV;
+    return change_mount(tree, 0, MOUNT_ATTR_RDONLY, 0);
 }
 
 long bind_tree(Child& child, const Step& step) {

@@ -85,6 +85,7 @@ struct StagedOptions {
     unsigned preserve_fds = 0;    // descriptors from 3 on that the command gets
     bool no_pivot = false;
     bool no_new_keyring = false;
+    int interruption = -1;             // of interruption.h: gives the launch up
     const JoinTarget* join = nullptr;  // no container is made: the command joins that one
 };
 
@@ -139,6 +140,7 @@ class Launch {
     Result<void> plan_container(LaunchOutcome& outcome, ProcessSources& process);
     Result<void> plan_joining(ProcessSources& process);
     Result<void> clone_staged(LaunchOutcome& outcome);
+    Result<void> accompany(LaunchOutcome& outcome);
     Result<void> heed(StagedWord& word, LaunchOutcome& outcome);
     [[nodiscard]] bool needs_stage() const;
     Result<void> open_root(Prepared& prepared, OpenedSources& sources);

@@ -21,6 +21,7 @@
 #include "isolation/child.h"
 #include "isolation/clone.h"
 #include "isolation/embedded.h"
+#include "isolation/interruption.h"
 #include "isolation/stage/protocol.h"
 
 namespace sigil::isolation {
@@ -213,11 +214,12 @@ Result<Fd> write_stage_plan(const LaunchPlan& plan, int root, int channel) {
     return sealed_file("sigil-plan", image.bytes(), false);
 }
 
-Result<StagedChild> StagedChild::open() {
+Result<StagedChild> StagedChild::open(int interruption) {
     sys::SocketPair ends = TRY(sys::socket_pair(SOCK_SEQPACKET));
     StagedChild child;
     child.parent_end_ = std::move(ends.parent);
     child.child_end_ = std::move(ends.child);
+    child.interruption_ = interruption;
     return child;
 }
 
@@ -268,6 +270,11 @@ Result<Process> StagedChild::start(const Request& request) {
             Error::from_errno(static_cast<int>(-to.error), "execveat").in("execute the stage"));
     }
     return process;
+}
+
+Result<std::optional<StagedWord>> StagedChild::next() {
+    TRY(wait_readable(parent_end_.get(), interruption_));
+    return next(parent_end_.get());
 }
 
 Result<std::optional<StagedWord>> StagedChild::next(int connection) {

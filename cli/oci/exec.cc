@@ -20,6 +20,7 @@
 #include "core/spec_reader.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/interruption.h"
 #include "isolation/listener.h"
 
 namespace sigil::cli::oci {
@@ -311,10 +312,12 @@ Result<int> exec(Arguments arguments) {
     const Fd cgroup = TRY(cgroup_for(request, container));
     Attendant attendant(request, *spec, container);
     const isolation::JoinTarget target = {*container.process, cgroup.get()};
+    const Fd interruption = TRY(isolation::hold_interruptions());
     isolation::StagedOptions staged = {
         .attendant = &attendant,
         .preserve_fds = request.preserve_fds,
         .no_new_keyring = true,
+        .interruption = interruption.get(),
         .join = &target,
     };
     auto context = TRY(isolation::LaunchContext::open(false));

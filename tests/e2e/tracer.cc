@@ -8,8 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <set>
-
 #include <gtest/gtest.h>
 
 #include "sigil_runner.h"
@@ -53,23 +51,32 @@ class Tracer {
         if (counted_ == Counted::its_descendants)
             options |= PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
         ASSERT_EQ(::ptrace(PTRACE_SEIZE, main_, 0, options), 0) << strerror(errno);
-        traced_.insert(main_);
         ::kill(main_, SIGCONT);
     }
 
-    bool is_under_way() const { return !traced_.empty(); }
+    // Of its own calls, those of nobody else matter. Else the kernel is asked who is left: a
+    // child's end may be told before the birth that its parent reports, and of a parent that is
+    // killed the birth is never told.
+    [[nodiscard]] bool is_under_way() const {
+        return counted_ == Counted::its_own ? !has_ended_ : !is_alone_;
+    }
 
     void next_stop() {
         int word = 0;
-        pid_t pid = -1;
         ::alarm(static_cast<unsigned>(patience().count()));  // interrupts the wait
-        pid = ::waitpid(-1, &word, __WALL);
+        const pid_t pid = ::waitpid(-1, &word, __WALL);
+        const int error = errno;
         ::alarm(0);
-        ASSERT_GT(pid, 0) << "a traced process neither stops nor ends: " << strerror(errno);
+        if (pid < 0 && error == ECHILD) {
+            is_alone_ = true;
+            return;
+        }
+        ASSERT_GT(pid, 0) << "a traced process neither stops nor ends: " << strerror(error);
         if (!WIFSTOPPED(word)) {
-            traced_.erase(pid);
-            if (pid == main_)
+            if (pid == main_) {
+                has_ended_ = true;
                 run_.word = word;
+            }
             return;
         }
         on_stop(pid, word);
@@ -78,12 +85,7 @@ class Tracer {
     void on_stop(pid_t pid, int word) {
         const int event = word >> 16;
         int signal = 0;
-        if (event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_FORK ||
-            event == PTRACE_EVENT_VFORK) {
-            unsigned long child = 0;
-            if (::ptrace(PTRACE_GETEVENTMSG, pid, 0, &child) == 0)
-                traced_.insert(static_cast<pid_t>(child));
-        } else if (event == PTRACE_EVENT_EXEC) {
+        if (event == PTRACE_EVENT_EXEC) {
             has_executed_ = true;
         } else if (WSTOPSIG(word) == (SIGTRAP | 0x80)) {
             on_call(pid);
@@ -109,7 +111,8 @@ class Tracer {
     int left_;
     pid_t main_ = -1;
     bool has_executed_ = false;
-    std::set<pid_t> traced_;
+    bool has_ended_ = false;  // the program itself
+    bool is_alone_ = false;   // no child is left
     KilledRun run_;
 };
 

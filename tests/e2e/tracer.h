@@ -19,8 +19,7 @@ struct KilledRun {
 
 // Runs `command`, its output thrown away, and sends SIGKILL to it when the `count`th system call is
 // about to be made, by it or by a process that comes from it. Returns when it has ended, and, where
-// those are counted, every process that came from it. The caller has no
-// other child meanwhile.
+// those are counted, every process that came from it: the caller has no other child meanwhile.
 KilledRun kill_at_call(const std::vector<std::string>& command, Counted counted, int count);
 
 }  // namespace sigil::e2e

@@ -151,12 +151,12 @@ TEST(OciMounts, CarryOptionsAsTheKernelTakesThem) {
     ASSERT_TRUE(plan) << message_of(plan);
     const Step tmpfs = step_on(*plan, "/t");
     EXPECT_EQ(options_of(tmpfs),
-              (std::vector<std::string>{"sync=", "mode=700",
+              (std::vector<std::string>{"source=src", "sync=", "mode=700",
                                         "context=system_u:object_r:container_file_t:s0:c1,c2"}));
     EXPECT_EQ(tmpfs.flags, uint64_t{MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY});
     EXPECT_EQ(tmpfs.mode, uint32_t{MS_SHARED});
     EXPECT_EQ(tmpfs.device, kCopyUp | kKeepMode);
-    EXPECT_EQ(options_of(step_on(*plan, "/proc")), std::vector<std::string>());
+    EXPECT_EQ(options_of(step_on(*plan, "/proc")), std::vector<std::string>{"source=src"});
     EXPECT_EQ(step_on(*plan, "/proc").device, kMayCoverProc | kPlainDirectory);
     const Step overlay = step_on(*plan, "/o");
     EXPECT_EQ(overlay.kind, StepKind::mount_in_root);
