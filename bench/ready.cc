@@ -90,9 +90,7 @@ class NotifySocket {
 class Bench {
   public:
     Bench(const Options& options, const Workspace& workspace)
-        : options_(options), workspace_(workspace), socket_(workspace.file("notify")) {
-        setenv("NOTIFY_SOCKET", workspace.file("notify").c_str(), 1);
-    }
+        : options_(options), workspace_(workspace), socket_(workspace.file("notify")) {}
 
     // Whether every bar was met.
     bool run();
@@ -147,12 +145,20 @@ double Bench::once(const Command& command, int containers) {
 bool Bench::measure(int containers) {
     const std::string jobs = workspace_.file("jobs");
     write_jobs(jobs, containers);
-    const Command command = {options_.sigil, "run",
-                             "--root",       workspace_.state() + "/ready",
-                             "--rootfs",     workspace_.rootfs(),
-                             "--from",       jobs,
-                             "--jobs",       std::to_string(containers),
-                             "--network",    "host",
+    const Command command = {find_program("env"),
+                             "NOTIFY_SOCKET=" + workspace_.file("notify"),
+                             options_.sigil,
+                             "run",
+                             "--root",
+                             workspace_.state() + "/ready",
+                             "--rootfs",
+                             workspace_.rootfs(),
+                             "--from",
+                             jobs,
+                             "--jobs",
+                             std::to_string(containers),
+                             "--network",
+                             "host",
                              "--quiet"};
     std::vector<double> samples;
     const int rounds = std::max(1, options_.runs / std::max(1, containers / 10));

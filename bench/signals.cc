@@ -1,6 +1,8 @@
 // sigil-bench-signals: from kill(2) on the host to the first instruction of the handler inside,
 // through sigil, and through the inits that do nothing but forward. All of them live for the whole
-// run; each round sends one signal through each, in an order shuffled anew.
+// run; each round sends one signal through each, in an order shuffled anew. Twice: with this
+// process and all of theirs on one processor, where it is their own work that counts, and wherever
+// the scheduler puts them, where it is as much the wake-up of an idle processor.
 //
 // Who forwards is a hop: `sigil run --no-init` is one (sigil, the command), as `tini -- command`
 // is; `sigil run` is two (sigil, the init, the command), as one tini below another is.
@@ -8,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -18,7 +21,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
+#include <filesystem>
 #include <numeric>
 #include <random>
 #include <string_view>
@@ -113,8 +116,9 @@ class Bench {
     void start(const std::string& name, int hops, const Command& command);
     bool send_one(const Forwarder& forwarder, double* microseconds);
     void measure();
-    void print() const;
+    void print(const char* where) const;
     bool judge() const;
+    void place(const cpu_set_t& processors) const;
     void stop();
     const Forwarder* find(std::string_view name) const;
 
@@ -188,7 +192,21 @@ bool Bench::send_one(const Forwarder& forwarder, double* microseconds) {
     return true;
 }
 
+// This process and all those that pass signals on, with every thread.
+void Bench::place(const cpu_set_t& processors) const {
+    std::vector<pid_t> processes = tree_of(getpid());
+    for (const pid_t process : processes) {
+        std::error_code gone;
+        const std::string tasks = fmt::format("/proc/{}/task", process);
+        for (const auto& task : std::filesystem::directory_iterator(tasks, gone))
+            sched_setaffinity(std::atoi(task.path().filename().c_str()), sizeof processors,
+                              &processors);
+    }
+}
+
 void Bench::measure() {
+    for (Forwarder& forwarder : forwarders_)
+        forwarder.microseconds.clear();
     std::vector<size_t> order(forwarders_.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::mt19937 random(1);
@@ -206,9 +224,9 @@ void Bench::measure() {
     }
 }
 
-void Bench::print() const {
-    fmt::print("\nfrom kill to the handler, µs, {} signals each, {} µs apart\n", options_.runs,
-               options_.pause_us);
+void Bench::print(const char* where) const {
+    fmt::print("\nfrom kill to the handler, {}, µs, {} signals each, {} µs apart\n", where,
+               options_.runs, options_.pause_us);
     fmt::print("  {:<16} {:>4} {:>9} {:>9} {:>9}\n", "", "hops", "median", "p90", "p99");
     for (const Forwarder& forwarder : forwarders_) {
         const Summary summary = summarize(forwarder.microseconds);
@@ -255,10 +273,23 @@ const Forwarder* Bench::find(std::string_view name) const {
 }
 
 bool Bench::run() {
+    cpu_set_t all;
+    if (sched_getaffinity(0, sizeof all, &all) < 0)
+        fail("sched_getaffinity: {}", strerror(errno));
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int processor = 0; processor < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++processor)
+        if (CPU_ISSET(processor, &all))
+            CPU_SET(processor, &one);
     start_all();
+    place(one);
     measure();
-    print();
-    return judge();
+    print("on one processor");
+    const bool met_on_one = judge();
+    place(all);
+    measure();
+    print("on any");
+    return judge() && met_on_one;
 }
 
 [[noreturn]] void usage(int code) {
