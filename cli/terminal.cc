@@ -128,21 +128,10 @@ ConsoleSize OwnTerminal::size() const {
     return size ? ConsoleSize{.height = size->ws_row, .width = size->ws_col} : ConsoleSize{};
 }
 
-// The flags of the terminal that we were given belong to others too (open(2)). Opened anew it has a
-// description of ours, which never waits; a ring would hand each write to what does wait to a
-// thread. Where it cannot be opened (proc(5), /proc/pid/fd), it is used as it is.
-Fd OwnTerminal::own_output() {
-    if (::isatty(STDOUT_FILENO) != 1)
-        return Fd();
-    auto opened = sys::open(AT_FDCWD, "/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY);
-    return opened ? std::move(*opened) : Fd();
-}
-
 Result<void> OwnTerminal::begin(loop::Reactor& reactor, Fd master) {
-    output_ = own_output();
     pump_.emplace(reactor, *this,
                   loop::TerminalOptions{.input = STDIN_FILENO,
-                                        .output = output_ ? output_.get() : STDOUT_FILENO,
+                                        .output = STDOUT_FILENO,
                                         .is_input_terminal = has_input_,
                                         .detach_keys = has_input_ ? detach_keys_ : ""});
     if (has_input_)

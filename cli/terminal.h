@@ -87,14 +87,12 @@ class OwnTerminal final : public loop::TerminalPump::Client, public loop::Termin
     OwnTerminal(Owner& owner, std::string detach_keys);
     [[nodiscard]] bool is_foreground() const;
     void detach();
-    static Fd own_output();
 
     Owner& owner_;
     std::string detach_keys_;
     bool has_input_;  // stdin is a terminal
     int window_;      // the terminal whose size counts; -1: none
     RawMode raw_;
-    Fd output_;          // the terminal of stdout, if it is one; outlives the pump
     pid_t stopped_ = 0;  // the group that was stopped with us
     std::optional<loop::TerminalPump> pump_;
 };
