@@ -43,8 +43,9 @@ Result<std::string> CgroupParents::prepare(std::string parent,
                                            const std::vector<std::string>& controllers) {
     if (!group_.empty()) {
         parent = below(parent, group_);
-        if (record_)  // with all that will be in it
-            groups_.push_back(TRY(record_->add(RunRecord::Kind::cgroup, host_->absolute(parent))));
+        if (record_ && !groups_.contains(parent))  // with all that will be in it
+            groups_.emplace(parent,
+                            TRY(record_->add(RunRecord::Kind::cgroup, host_->absolute(parent))));
     } else if (controllers.empty() && parent == host_->own()) {
         return parent;  // it is there, and needs nothing
     }
@@ -88,8 +89,8 @@ void CgroupParents::remove_made() {
     if (!host_)
         return;
     host_->remove_made(made_);
-    for (const RunRecord::Entry& group : groups_)
-        record_->forget(group);
+    for (const auto& [path, written] : groups_)
+        record_->forget(written);
     groups_.clear();
     if (record_)
         record_->release();  // one that was held, and nothing was written down in

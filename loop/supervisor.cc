@@ -372,7 +372,9 @@ void Supervisor::account_memory(Container& container) {
         return;
     auto events = cgroup.read_memory_events();
     if (!events) {
-        observer_.warning(container.subject(), events.error());
+        // A scope's cgroup goes as soon as it is empty: systemd does that, whoever still reads.
+        if (!events.error().is(ENODEV))
+            observer_.warning(container.subject(), events.error());
         return;
     }
     const uint64_t killed_before = container.outcome.memory.oom_kill;
