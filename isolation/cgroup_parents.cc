@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include <algorithm>
+
 #include "core/try.h"
 #include "isolation/delegation.h"
 
@@ -44,7 +46,8 @@ Result<std::string> CgroupParents::prepare(std::string parent,
     if (!group_.empty()) {
         parent = below(parent, group_);
         if (record_)  // with all that will be in it
-            groups_.push_back(TRY(record_->add(RunRecord::Kind::cgroup, host_->absolute(parent))));
+            groups_.push_back(
+                {parent, TRY(record_->add(RunRecord::Kind::cgroup, host_->absolute(parent)))});
     } else if (controllers.empty() && parent == host_->own()) {
         return parent;  // it is there, and needs nothing
     }
@@ -87,9 +90,10 @@ void CgroupParents::remove_made() {
     known_.clear();
     if (!host_)
         return;
-    host_->remove_made(made_);
-    for (const RunRecord::Entry& group : groups_)
-        record_->forget(group);
+    const std::vector<std::string> left = host_->remove_made(made_);
+    for (const MadeCgroups::Made& group : groups_)
+        if (std::ranges::find(left, group.path) == left.end())
+            record_->forget(group.entry);
     groups_.clear();
     if (record_)
         record_->release();  // one that was held, and nothing was written down in

@@ -55,7 +55,7 @@ class CgroupParents {
     std::mutex mutex_;
     std::map<std::string, std::string> known_;
     MadeCgroups made_;
-    std::vector<RunRecord::Entry> groups_;
+    std::vector<MadeCgroups::Made> groups_;
 };
 
 }  // namespace sigil::isolation
