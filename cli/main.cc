@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <span>
 #include <string_view>
 
@@ -75,11 +76,20 @@ Result<int> dispatch(Arguments arguments) {
     return command->run(rest);
 }
 
+// Without memory there is nothing to clean up with: the containers die with us, and what stays is
+// written down for the sweep.
+[[noreturn]] void end_without_memory() {
+    constexpr std::string_view kMessage = "sigil: out of memory\n";
+    (void)!::write(STDERR_FILENO, kMessage.data(), kMessage.size());
+    ::_exit(kExitRuntimeFailure);
+}
+
 }  // namespace
 }  // namespace sigil::cli
 
 int main(int count, char** words) {
     using namespace sigil;
+    std::set_new_handler(cli::end_without_memory);
     auto code = cli::dispatch(
         std::span(const_cast<const char* const*>(words), static_cast<size_t>(count)).subspan(1));
     if (code)

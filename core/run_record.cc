@@ -20,6 +20,14 @@ std::string with_random_suffix(const std::string& name) {
     return fmt::format("{}-{:08x}", name, sys::random_below(uint64_t{1} << 32));
 }
 
+Result<Fd> open_locked(const std::string& path) {
+    Fd directory = TRY(sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+                       "open {}", path);
+    // A sweeper may hold it for a moment, to find it empty.
+    TRY(sys::flock(directory.get(), LOCK_EX), "lock {}", path);
+    return directory;
+}
+
 Result<void> make_if_missing(const std::string& path) {
     auto made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
     if (!made && !made.error().is(EEXIST))
@@ -98,10 +106,9 @@ Result<void> RunRecord::hold() {
 Result<Fd> RunRecord::open() {
     TRY(make_directory());
     const std::string path = fmt::format("{}/{}", runs_path(root_), directory_name_);
-    Fd directory = TRY(sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
-                       "open {}", path);
-    // A sweeper may hold it for a moment, to find it empty.
-    TRY(sys::flock(directory.get(), LOCK_EX), "lock {}", path);
+    auto directory = open_locked(path);
+    if (!directory && !directory.error().is(ENOENT))
+        (void)sys::rmdirat(AT_FDCWD, path.c_str());
     return directory;
 }
 

@@ -536,6 +536,13 @@ Result<std::optional<Exit>> peek_exited(int pidfd) {
     return wait_for(pidfd, WNOWAIT);
 }
 
+Result<void> await_death(pid_t pid) {
+    siginfo_t info = {};
+    return nothing(
+        retry_interrupted(__NR_waitid, P_PID, pid, &info, WEXITED | WNOWAIT | __WALL, nullptr),
+        "waitid");
+}
+
 Result<Fd> pidfd_getfd(int pidfd, int number) {
     return descriptor(raw::call(__NR_pidfd_getfd, pidfd, number, 0), "pidfd_getfd");
 }

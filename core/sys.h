@@ -153,6 +153,8 @@ Result<Fd> pidfd_open(pid_t pid);
 Result<std::optional<Exit>> wait_exited(int pidfd);
 // The same, but leaves it to be waited for again.
 Result<std::optional<Exit>> peek_exited(int pidfd);
+// Waits until a child that is dying is dead, all its threads too, and leaves it to be reaped.
+Result<void> await_death(pid_t pid);
 // A copy of the descriptor `number` of the process's main thread.
 Result<Fd> pidfd_getfd(int pidfd, int number);
 

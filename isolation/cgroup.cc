@@ -205,7 +205,10 @@ Result<Cgroup> Cgroup::create_at(const CgroupHost* host, std::string path,
         const bool is_there = !made && made.error().is(EEXIST);
         if (!is_there)
             TRY(std::move(made), "linux.cgroupsPath: make cgroup {}", host->absolute(path));
-        Cgroup cgroup = TRY(open_at(host, path), "linux.cgroupsPath");
+        auto opened = open_at(host, path);
+        if (!opened && !is_there)
+            (void)sys::rmdirat(host->root(), CgroupHost::relative(path));
+        Cgroup cgroup = TRY(std::move(opened), "linux.cgroupsPath");
         if (is_there)
             TRY(cgroup.check_unused(), "linux.cgroupsPath: cgroup {}", host->absolute(path));
         cgroup.is_kept_ = is_there;
@@ -217,7 +220,7 @@ Result<Cgroup> Cgroup::create_at(const CgroupHost* host, std::string path,
     if (created)
         created->parents_ = std::move(parents);
     else
-        host->remove_made(*parents);
+        (void)host->remove_made(*parents);
     return created;
 }
 
@@ -388,7 +391,7 @@ Result<void> Cgroup::remove() {
     directory_.reset();
     parent_.reset();
     if (parents_)
-        host_->remove_made(*parents_);
+        (void)host_->remove_made(*parents_);
     parents_.reset();
     host_ = nullptr;
     if (record_)

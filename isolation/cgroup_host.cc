@@ -194,13 +194,17 @@ Result<void> CgroupHost::prepare_parent(const std::string& path,
     return enable(path, controllers, made);
 }
 
-void CgroupHost::remove_made(MadeCgroups& made) const {
+std::vector<std::string> CgroupHost::remove_made(MadeCgroups& made) const {
+    std::vector<std::string> left;
     for (auto one = made.made.rbegin(); one != made.made.rend(); ++one) {
-        (void)sys::rmdirat(root(), relative(one->path));  // EBUSY: another container is in it
-        if (made.record)
+        auto removed = sys::rmdirat(root(), relative(one->path));
+        if (!removed && !removed.error().is(ENOENT))
+            left.push_back(one->path);  // EBUSY: another container is in it
+        else if (made.record)
             made.record->forget(one->entry);
     }
     made.made.clear();
+    return left;
 }
 
 std::string CgroupHost::absolute(const std::string& path) const {

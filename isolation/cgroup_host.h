@@ -51,8 +51,9 @@ class CgroupHost {
     Result<void> prepare_parent(const std::string& path,
                                 const std::vector<std::string>& controllers,
                                 MadeCgroups& made) const;
-    // Removes those of them that are empty, and forgets all.
-    void remove_made(MadeCgroups& made) const;
+    // Removes those of them that are empty, and returns the others: they stay written down, so that
+    // a sweep removes them once nobody uses them.
+    std::vector<std::string> remove_made(MadeCgroups& made) const;
 
     // Why the mount's root does not have it: a v1 hierarchy has, or the kernel has not.
     [[nodiscard]] Error missing_at_root(const std::string& controller) const;

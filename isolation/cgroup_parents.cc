@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include <algorithm>
+
 #include "core/try.h"
 #include "isolation/delegation.h"
 
@@ -88,9 +90,10 @@ void CgroupParents::remove_made() {
     known_.clear();
     if (!host_)
         return;
-    host_->remove_made(made_);
+    const std::vector<std::string> left = host_->remove_made(made_);
     for (const auto& [path, written] : groups_)
-        record_->forget(written);
+        if (std::ranges::find(left, path) == left.end())
+            record_->forget(written);
     groups_.clear();
     if (record_)
         record_->release();  // one that was held, and nothing was written down in

@@ -251,11 +251,22 @@ Result<void> Launch::clone(LaunchOutcome& outcome) {
         return tl::unexpected(
             Error::from_errno(static_cast<int>(-pid), "clone3").in("create the container"));
     outcome.process = Process{static_cast<pid_t>(pid), Fd(pidfd)};
+    await_others(outcome.process->pid);
     outcome.times.isolated = as_time(report_.isolated_ns);
     outcome.times.executed = report_.executed_ns ? as_time(report_.executed_ns) : returned;
     if (report_.failed.load(std::memory_order_acquire))
         return tl::unexpected(failed_step(outcome));
     return request_.spec.terminal ? receive_terminal(outcome) : Result<void>();
+}
+
+// PID 1's own death ends our wait as its execve does, and for a moment its helper thread or the
+// command's process outlives it: they run on our stacks, and the kernel clears the thread's id
+// there (CLONE_CHILD_CLEARTID). The death of all is seen before the stacks are the next launch's.
+void Launch::await_others(pid_t pid) const {
+    const bool has_executed =
+        request_.spec.init ? report_.executed_ns != 0 : report_.isolated_ns != 0;
+    if (!has_executed)
+        (void)sys::await_death(pid);
 }
 
 // It was sent before the execve that ended our wait. The child's end is closed first, so that a

@@ -147,6 +147,7 @@ class Launch {
     Result<void> open_streams(Prepared& prepared, ProcessSources& process);
     Result<void> open_notify(Prepared& prepared, OpenedSources& sources, ProcessSources& process);
     Result<void> clone(LaunchOutcome& outcome);
+    void await_others(pid_t pid) const;
     Result<void> receive_terminal(LaunchOutcome& outcome);
     Error failed_step(LaunchOutcome& outcome) const;
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include <new>
+
 #include "core/sys.h"
 
 namespace sigil::loop {
@@ -15,8 +17,11 @@ namespace {
 char* map(size_t size) {
     void* memory =
         ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        ::abort();  // as where new fails
+    if (memory == MAP_FAILED) {  // as where new fails
+        if (const std::new_handler handler = std::get_new_handler())
+            handler();
+        ::abort();
+    }
     return static_cast<char*>(memory);
 }
 
