@@ -105,7 +105,7 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
     if (oci.intel_rdt)
         return failure("linux.intelRdt: sigil does not set up resource control (resctrl)");
     if (site_)
-        TRY(site_->enter(spec));  // to the host's mounts: no bundle shares a root
+        TRY(site_->enter(spec, false));  // to the host's mounts: no bundle shares a root
     if (oci.seccomp)
         prepared.filter = TRY(compile(*oci.seccomp));
     else if (spec.seccomp)

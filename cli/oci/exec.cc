@@ -20,6 +20,7 @@
 #include "core/spec_reader.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/container_note.h"
 #include "isolation/listener.h"
 
 namespace sigil::cli::oci {
@@ -100,14 +101,16 @@ Result<Spec> spec_of(const Container& container) {
         const std::string config = TRY(container.directory->read_file("config.json"));
         return read_config(config, container.state.bundle);
     }
-    // A container of `sigil run`: what it has unless told otherwise.
+    // A container of `sigil run`: as far as it is noted, what it has unless told otherwise.
     Spec spec;
     auto oci = std::make_shared<Oci>();
-    const uint64_t set = default_capabilities();
+    const isolation::ContainerNote note = TRY(isolation::read_note(container.cgroup->directory()),
+                                              "container {}", container.state.id);
+    const uint64_t set = note.capabilities;
     oci->process.capabilities = {.bounding = set, .effective = set, .permitted = set};
     spec.oci = std::move(oci);
     spec.capabilities = set;
-    TRY(set_seccomp(spec, "default"), "seccomp");
+    TRY(set_seccomp(spec, note.is_filtered ? kDefaultSeccomp : kNoSeccomp), "seccomp");
     spec.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
     return spec;
 }
@@ -280,8 +283,9 @@ std::string exec_help() {
            "       sigil exec [OPTIONS] --process FILE ID\n"
            "\n"
            "Runs another command in a container that runs, and exits as it did. In one of 'sigil\n"
-           "run' it has the default capabilities and system calls, whatever that one's command "
-           "has.\n"
+           "run' it has the capabilities of that one's command, and the default system calls, or "
+           "all\n"
+           "if that one has all.\n"
            "\n" +
            describe_options(exec_shapes()) +
            "\n"
