@@ -96,6 +96,27 @@ Result<void> restrict_devices(DeviceFilters& filters, int cgroup, const Spec& sp
     return {};
 }
 
+// What asks for a cgroup, for an error; empty: nothing does.
+std::string cgroup_option(const Spec& spec) {
+    const Resources& limits = spec.resources;
+    const std::pair<bool, const char*> options[] = {
+        {limits.memory.has_value(), "--memory"},
+        {limits.memory_high.has_value(), "--memory-high"},
+        {limits.memory_swap.has_value(), "--memory-swap"},
+        {limits.oom_group, "--oom-group"},
+        {limits.cpu_quota.has_value(), "--cpus"},
+        {!limits.cpuset_cpus.empty(), "--cpuset-cpus"},
+        {limits.pids.has_value(), "--pids-limit"},
+        {!limits.io_max.empty(), "--io-max"},
+        {!limits.files.empty(), "--cgroup-set"},
+        {!spec.cgroup_parent.empty(), "--cgroup-parent"},
+    };
+    for (const auto& [is_given, option] : options)
+        if (is_given)
+            return option;
+    return {};
+}
+
 Time as_time(uint64_t nanoseconds) {
     return Time(static_cast<int64_t>(nanoseconds));
 }
@@ -234,8 +255,12 @@ Result<void> Launch::take_user(ProcessSources& process, const std::string& hostn
 
 Result<void> Launch::make_cgroup(LaunchOutcome& outcome) {
     const Spec& spec = request_.spec;
-    outcome.cgroup =
-        TRY(Cgroup::create(context_.cgroups.get(), *context_.cgroup_parents, spec, request_.name));
+    auto made =
+        Cgroup::create(context_.cgroups.get(), *context_.cgroup_parents, spec, request_.name);
+    if (!made && context_.own_users)
+        return tl::unexpected(std::move(made).error().in(
+            fmt::format("{}: sigil is not root, and has no cgroup for it", cgroup_option(spec))));
+    outcome.cgroup = TRY(std::move(made));
     const int directory = outcome.cgroup ? outcome.cgroup->directory() : -1;
     if (needs_device_rules(spec))
         TRY(restrict_devices(*context_.device_filters, directory, spec));

@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -310,6 +311,10 @@ Result<int> exec(Arguments arguments) {
         return tl::unexpected(container.not_while("exec in"));
     if (!container.process || container.status == ContainerStatus::creating)
         return tl::unexpected(container.not_while("exec in"));
+    // An ordinary user may join what their own sigil has made once they are root there.
+    if (::geteuid() != 0 && container.is_supervised())
+        TRY(sys::setns(container.process->pidfd.get(), CLONE_NEWUSER),
+            "join the users of container {}", id);
     Spec wanted = TRY(wanted_spec(request, container, arguments));
     const auto spec = std::make_shared<const Spec>(std::move(wanted));
     const Fd cgroup = TRY(cgroup_for(request, container));
