@@ -179,6 +179,7 @@ Result<void> Launch::plan_joining(ProcessSources& process) {
             "open the container's root");
     process.env = TRY(bundle_environment(request_.spec, root.get()));
     TRY(open_streams(prepared, process));
+    process.in_user_namespace = foreign & CLONE_NEWUSER || TRY(own_users());
     auto& steps = prepared.plan.setup;
     // Processes of the container can see this one from here on.
     steps.push_back({.kind = StepKind::set_undumpable});
