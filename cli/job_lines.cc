@@ -13,6 +13,7 @@
 #include <rapidjson/document.h>
 
 #include "cli/container_words.h"
+#include "cli/device_words.h"
 #include "cli/line_reader.h"
 #include "cli/seccomp_words.h"
 #include "core/environment.h"
@@ -62,6 +63,7 @@ constexpr std::array kAliases = {
     Alias{"binds", "bind"},
     Alias{"pids", "pids-limit"},
     Alias{"ulimits", "ulimit"},
+    Alias{"devices", "device"},
     Alias{"env", "env", Kind::env},
     Alias{"mount", "mount", Kind::mounts},
     Alias{"mounts", "mount", Kind::mounts},
@@ -461,7 +463,8 @@ Result<void> JobFiller::finish() {
     keep_last_values(spec.env);
     if (spec.oci)
         return finish_order();
-    if (request_.seccomp != defaults_.seccomp ||
+    TRY(complete_privileged(spec), "privileged");
+    if (request_.seccomp != defaults_.seccomp || spec.privileged != defaults_.job.spec.privileged ||
         spec.capabilities != defaults_.job.spec.capabilities)  // else it is the default's
         TRY(set_seccomp(spec, request_.seccomp), "seccomp");
     if (spec.hostname.empty())

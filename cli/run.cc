@@ -25,6 +25,7 @@
 #include "core/try.h"
 #include "isolation/launch.h"
 #include "isolation/launch_plan.h"
+#include "isolation/rootless.h"
 #include "isolation/sweep.h"
 #include "loop/fleet.h"
 #include "loop/launcher.h"
@@ -304,6 +305,7 @@ Result<int> Session::run() {
     if (!turned)
         supervisor_->abandon();
     context_.cgroup_parents->remove_made();
+    context_.user_ranges->release();
     TRY(std::move(turned));
     const int code = finish();
 #ifndef SIGIL_ORDERLY_EXIT
@@ -590,6 +592,8 @@ Result<int> run(Arguments arguments) {
         return 0;
     }
     std::string name = request.job.spec.name;
+    if (::geteuid() != 0)
+        TRY(isolation::become_root_of_own_namespace());
     auto session = Session::open(std::move(request), requested);
     if (!session)
         return tl::unexpected(std::move(session).error().in(std::move(name)));

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "cli/container_words.h"
+#include "cli/device_words.h"
 #include "cli/fleet_words.h"
 #include "cli/globals.h"
 #include "cli/seccomp_words.h"
@@ -53,6 +54,10 @@ constexpr std::array kOptions = {
     Option<Request>{nullptr, "network", 0, "none|host",
                     "none: only a loopback (the default); host: the host's",
                     [](Request& r, Text v) { return set_network(r.job.spec, v); }},
+    Option<Request>{nullptr, "userns", 0, "host|auto|UID:GID:SIZE[,...]",
+                    "host: its users are the host's (the default); auto: they are\n"
+                    "65,536 users that nobody else is; or those from UID and GID on",
+                    [](Request& r, Text v) { return set_userns(r.job.spec, v); }},
     Option<Request>{nullptr, "no-init", 0, nullptr,
                     "Make the command PID 1, instead of the child of sigil's init",
                     [](Request& r, Text v) -> Result<void> {
@@ -93,9 +98,15 @@ constexpr std::array kOptions = {
                     "not at all, or by a profile as Docker, podman or an OCI\n"
                     "bundle has it",
                     [](Request& r, Text v) -> Result<void> {
+                        if (v.empty())
+                            return failure("the profile is missing");
                         r.seccomp = v;
                         return {};
                     }},
+    Option<Request>{nullptr, "privileged", 0, nullptr,
+                    "Give it all capabilities, system calls and devices, and a\n"
+                    "writable /sys: it is no longer kept from the host",
+                    [](Request& r, Text v) { return set_flag(r.job.spec.privileged, v); }},
     Option<Request>{nullptr, "ulimit", 0, "NAME=SOFT[:HARD]",
                     "Set a resource limit: nofile, nproc, core, stack, ...",
                     [](Request& r, Text v) -> Result<void> {
@@ -148,6 +159,10 @@ constexpr std::array kOptions = {
                     [](Request& r, Text v) { return add_bind(r.job.spec, v); }},
     Option<Request>{nullptr, "tmpfs", 0, "DST[:SIZE]", "Mount an empty tmpfs",
                     [](Request& r, Text v) { return add_tmpfs(r.job.spec, v); }},
+    Option<Request>{nullptr, "device", 0, "PATH[:INSIDE][:rwm]",
+                    "Give it a device of the host, to read, write and make nodes\n"
+                    "of; INSIDE is below /dev",
+                    [](Request& r, Text v) { return add_device(r.job.spec, v); }},
     Option<Request>{nullptr, "mount", 0, "type=T,source=S,target=D,...",
                     "Mount anything: a bind, a tmpfs, or any filesystem, with\n"
                     "the options of mount(8)",
@@ -396,6 +411,8 @@ Result<RunRequest> parse_run(std::span<const char* const> arguments) {
     if (spec.hostname.empty() && !request.is_many())
         spec.hostname = spec.name;
     TRY(check_run(request));
+    if (!request.from)  // else a line may say otherwise
+        TRY(complete_privileged(spec), "--privileged");
     TRY(set_seccomp(spec, request.seccomp), "--seccomp");
     if (!request.from)  // else a line may complete it
         TRY(check_job(request.job, "--"));

@@ -45,7 +45,7 @@ struct RunRequest {
     std::optional<uint64_t> count;    // --count
     std::optional<std::string> from;  // --from
     std::optional<uint64_t> jobs;     // --jobs
-    std::string seccomp = "default";  // --seccomp; of each container
+    std::string seccomp;  // --seccomp; of each container; empty: as it is privileged or not
     bool fail_fast = false;
     bool tty = false;
     std::optional<std::string> detach_keys;  // as they are sent

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/parse.h"
 #include "core/sys.h"
@@ -103,7 +105,22 @@ Result<void> RunRecord::hold() {
     return {};
 }
 
+// In /tmp, where an ordinary user's may be, others could have made it before us; what they write
+// down there would be removed in our name.
+Result<void> RunRecord::check_root() const {
+    auto facts = sys::stat(AT_FDCWD, root_.c_str(), AT_SYMLINK_NOFOLLOW);
+    if (!facts && facts.error().is(ENOENT))
+        return {};
+    const struct statx found = TRY(std::move(facts), "{}", root_);
+    if (found.stx_uid != ::geteuid())
+        return failure("it belongs to another user");
+    if (S_ISDIR(found.stx_mode) && found.stx_mode & (S_IWGRP | S_IWOTH))
+        return failure("others may write to it");
+    return {};
+}
+
 Result<Fd> RunRecord::open() {
+    TRY(check_root());
     TRY(make_directory());
     const std::string path = fmt::format("{}/{}", runs_path(root_), directory_name_);
     auto directory = open_locked(path);

@@ -63,6 +63,7 @@ class RunRecord {
     [[nodiscard]] bool is_open() const { return static_cast<bool>(directory_); }
 
   private:
+    Result<void> check_root() const;
     Result<Fd> open();
     Result<void> make_directory();
 

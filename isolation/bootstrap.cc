@@ -58,8 +58,6 @@ long run(Child& child, const Step& step) {
             long made = raw::call(__NR_mkdirat, AT_FDCWD, step.path, step.mode);
             return made == -EEXIST ? kDone : made;
         }
-        case StepKind::make_node:
-            return raw::call(__NR_mknodat, AT_FDCWD, step.path, step.mode, step.device);
         case StepKind::make_link:
             return raw::call(__NR_symlinkat, step.source, AT_FDCWD, step.path);
         case StepKind::open_null: {

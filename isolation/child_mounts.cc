@@ -112,20 +112,6 @@ long configure(long context, const char* const* options, const uint32_t* mode) {
     return create(context);
 }
 
-// The kernel makes a sysfs only for who owns the network namespace, a procfs only for who owns the
-// pid namespace: else the container sees the host's, as runc and crun have it.
-long clone_from_host(const Step& step) {
-    const long tree = clone_tree(AT_FDCWD, step.device_name, AT_RECURSIVE);
-    if (tree < 0)
-        return tree;
-    const long changed =
-        change_mount(tree, AT_RECURSIVE, step.flags & ~uint64_t{MOUNT_ATTR__ATIME}, MS_PRIVATE);
-    if (changed >= 0)
-        return tree;
-    close(tree);
-    return changed;
-}
-
 // What the image has where a tmpfs is about to be becomes the tmpfs's.
 long copy_up(long image, const struct statx& facts, long tree) {
     const long source = raw::call(__NR_openat, image, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -234,6 +220,18 @@ long make_filesystem(const char* type, const char* const* options, uint64_t attr
     return tree;
 }
 
+long clone_from_host(const Step& step) {
+    const long tree = clone_tree(AT_FDCWD, step.device_name, AT_RECURSIVE);
+    if (tree < 0)
+        return tree;
+    const long changed =
+        change_mount(tree, AT_RECURSIVE, step.flags & ~uint64_t{MOUNT_ATTR__ATIME}, MS_PRIVATE);
+    if (changed >= 0)
+        return tree;
+    close(tree);
+    return changed;
+}
+
 long attach(int tree, int target) {
     return raw::call(__NR_move_mount, tree, "", target, "",
                      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
@@ -334,7 +332,7 @@ long make_device(const Step& step) {
         return step.ids ? raw::call(__NR_fchownat, AT_FDCWD, step.path, step.ids->uid,
                                     step.ids->gid, AT_SYMLINK_NOFOLLOW)
                         : kDone;
-    if (made == -EPERM)
+    if (made == -EPERM && step.source)
         return bind_device(step);
     struct statx facts = {};
     if (made == -EEXIST && status_of(AT_FDCWD, step.path, AT_SYMLINK_NOFOLLOW, facts) == kDone &&

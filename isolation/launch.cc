@@ -11,11 +11,15 @@
 
 #include <algorithm>
 
+#include "core/capabilities.h"
 #include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/clone.h"
+#include "isolation/clone_there.h"
+#include "isolation/container_note.h"
 #include "isolation/embedded.h"
+#include "isolation/id_map.h"
 #include "isolation/launch_plan.h"
 #include "isolation/launch_prepared.h"
 #include "isolation/namespaces.h"
@@ -30,9 +34,13 @@ namespace {
 // The deepest frame of the child holds two paths of 4 KiB.
 constexpr size_t kStackSize = 24UL * 1024;
 
+constexpr uint32_t kTerminalGroup = 5;  // tty, of devpts
+constexpr size_t kHelperStackSize = 4UL * 1024;
+
 struct Stacks {
     alignas(16) char first[kStackSize];
     alignas(16) char second[kStackSize];
+    alignas(16) char helper[kHelperStackSize];  // of clone_there()
 };
 
 // A thread has one launch under way at a time: the stacks are its child's until then. Not in the
@@ -61,6 +69,52 @@ std::vector<std::string> complete_environment(const Spec& spec, const User& user
 
 [[noreturn]] void run_child(void* bootstrap) {
     run_bootstrap(*static_cast<const Bootstrap*>(bootstrap));
+}
+
+// Whether more than the standard devices could be opened or made otherwise: else no device rule
+// decides anything, as the root is mounted nodev. With any capability beyond the usual ones, nodes
+// can be made, or filesystems mounted that have them.
+bool needs_device_rules(const Spec& spec) {
+    auto may_hold_devices = [](const Mount& mount) { return mount.type != "tmpfs"; };
+    return !spec.privileged &&
+           (!spec.devices.empty() || (spec.capabilities & ~default_capabilities()) != 0 ||
+            std::ranges::any_of(spec.mounts, may_hold_devices));
+}
+
+Result<void> restrict_devices(DeviceFilters& filters, int cgroup, const Spec& spec) {
+    std::vector<DeviceRule> rules;
+    for (const HostDevice& device : spec.devices)
+        rules.push_back(device.rule);
+    if (cgroup >= 0 && TRY(filters.restrict(cgroup, rules), "restrict the devices"))
+        return {};
+    for (const HostDevice& device : spec.devices)
+        if (!device.rule.read || !device.rule.write)
+            return failure(
+                "{}: it needs a cgroup and a BPF program to allow but a part, and sigil "
+                "has none here",
+                device.origin);
+    return {};
+}
+
+// What asks for a cgroup, for an error; empty: nothing does.
+std::string cgroup_option(const Spec& spec) {
+    const Resources& limits = spec.resources;
+    const std::pair<bool, const char*> options[] = {
+        {limits.memory.has_value(), "--memory"},
+        {limits.memory_high.has_value(), "--memory-high"},
+        {limits.memory_swap.has_value(), "--memory-swap"},
+        {limits.oom_group, "--oom-group"},
+        {limits.cpu_quota.has_value(), "--cpus"},
+        {!limits.cpuset_cpus.empty(), "--cpuset-cpus"},
+        {limits.pids.has_value(), "--pids-limit"},
+        {!limits.io_max.empty(), "--io-max"},
+        {!limits.files.empty(), "--cgroup-set"},
+        {!spec.cgroup_parent.empty(), "--cgroup-parent"},
+    };
+    for (const auto& [is_given, option] : options)
+        if (is_given)
+            return option;
+    return {};
 }
 
 Time as_time(uint64_t nanoseconds) {
@@ -99,6 +153,11 @@ Result<LaunchContext> LaunchContext::open(bool with_init, std::string group, Run
         context.cgroups = std::make_unique<CgroupHost>(std::move(*found));
     context.cgroup_parents =
         std::make_unique<CgroupParents>(context.cgroups.get(), std::move(group), record);
+    if (record) {
+        context.device_filters = std::make_unique<DeviceFilters>();
+        context.user_ranges = std::make_unique<UserRanges>(record->root());
+        context.own_users = TRY(isolation::own_users());
+    }
     context.supervisor = TRY(sys::pidfd_open(::getpid()));
     if (with_init)
         context.init_image = TRY(open_init_image());
@@ -127,17 +186,85 @@ void Launch::cancel() {
         (void)::kill(pid, SIGKILL);
 }
 
-// Opens the root, unless the thread stands in one that the container can share.
-Result<void> Launch::open_root(Prepared& prepared, OpenedSources& sources) {
+// Of a container with users of its own; the thread stands in the host's mounts.
+Result<void> Launch::make_users(LaunchOutcome& outcome) {
     const Spec& spec = request_.spec;
-    if (site_ && TRY(site_->enter(spec))) {
+    if (context_.own_users)
+        return failure(
+            "--userns: sigil is in a user namespace itself, whose users containers have");
+    IdMaps users = {.uids = spec.uid_mappings, .gids = spec.gid_mappings};
+    if (spec.user_namespace == UserNamespace::automatic) {
+        outcome.users = TRY(context_.user_ranges->take(), "--userns auto");
+        const FirstIds first = outcome.users.first();
+        users.uids = {{0, first.uid, kIdsOfAContainer}};
+        users.gids = {{0, first.gid, kIdsOfAContainer}};
+    }
+    prepared_->user_namespace = TRY(make_user_namespace(users.uids, users.gids), "--userns");
+    prepared_->users = std::move(users);
+    return {};
+}
+
+// Null: all there are on the machine.
+const IdMaps* Launch::users() const {
+    if (prepared_->users)
+        return &*prepared_->users;
+    return context_.own_users ? &*context_.own_users : nullptr;
+}
+
+// Opens the root, unless the thread stands in one that the container can share: nobody can that is
+// in a user namespace, as no procfs is to be seen there (see plan_mounts).
+Result<void> Launch::open_root(LaunchOutcome& outcome, OpenedSources& sources) {
+    const Spec& spec = request_.spec;
+    Prepared& prepared = *prepared_;
+    sources.joins_user_namespace = spec.user_namespace != UserNamespace::host;
+    sources.in_user_namespace = sources.joins_user_namespace || context_.own_users;
+    if (site_ && TRY(site_->enter(spec, !sources.in_user_namespace))) {
         sources.binds.resize(spec.mounts.size());
         if (!spec.user.empty())
             prepared.trees.root = TRY(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
         return {};
     }
-    prepared.trees = TRY(RootTrees::open(spec, spec.mounts.size(), sources));
+    if (sources.joins_user_namespace)
+        TRY(make_users(outcome));
+    if (const IdMaps* users = this->users())
+        sources.maps_terminal_group = maps(users->gids, kTerminalGroup);
+    prepared.trees =
+        TRY(RootTrees::open(spec, spec.mounts.size(), prepared.user_namespace.get(), sources));
     return {};
+}
+
+// The command's user, by the container's own passwd and group.
+Result<void> Launch::take_user(ProcessSources& process, const std::string& hostname) const {
+    const Spec& spec = request_.spec;
+    User user = TRY(find_user(prepared_->trees.root.get(), spec.user), "--user");
+    process.env = complete_environment(spec, user, hostname);
+    if (const IdMaps* users = this->users()) {
+        if (!maps(users->uids, user.uid))
+            return failure("--user: the container's user namespace has no user {}", user.uid);
+        if (!maps(users->gids, user.gid))
+            return failure("--user: the container's user namespace has no group {}", user.gid);
+        std::erase_if(user.groups, [&](uint32_t group) {
+            return !users->may_set_groups || !maps(users->gids, group);
+        });
+    }
+    process.uid = user.uid;
+    process.gid = user.gid;
+    process.groups = std::move(user.groups);
+    return {};
+}
+
+Result<void> Launch::make_cgroup(LaunchOutcome& outcome) {
+    const Spec& spec = request_.spec;
+    auto made =
+        Cgroup::create(context_.cgroups.get(), *context_.cgroup_parents, spec, request_.name);
+    if (!made && context_.own_users)
+        return tl::unexpected(std::move(made).error().in(
+            fmt::format("{}: sigil is not root, and has no cgroup for it", cgroup_option(spec))));
+    outcome.cgroup = TRY(std::move(made));
+    const int directory = outcome.cgroup ? outcome.cgroup->directory() : -1;
+    if (needs_device_rules(spec))
+        TRY(restrict_devices(*context_.device_filters, directory, spec));
+    return directory >= 0 ? write_note(directory, note_of(spec)) : Result<void>();
 }
 
 Result<void> Launch::open_streams(Prepared& prepared, ProcessSources& process) {
@@ -184,25 +311,27 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
     prepared_ = {new Prepared, [](Prepared* prepared) { delete prepared; }};
     Prepared& prepared = *prepared_;
     OpenedSources sources;
-    TRY(open_root(prepared, sources));
+    TRY(open_root(outcome, sources));
     sources.has_cgroup2 = context_.cgroups != nullptr;
-    if (site_ && spec.network == Network::none) {
+    const bool has_own_users = prepared.users.has_value();
+    // One that is ready belongs to the supervisor's user namespace: root of another could not
+    // configure it.
+    if (site_ && spec.network == Network::none && !has_own_users) {
         prepared.network = site_->take_network();
         sources.network = prepared.network.get();
         sources.is_busy = site_->is_busy();
     }
     const std::string& hostname = spec.hostname.empty() ? request_.name : spec.hostname;
-    User user = TRY(find_user(prepared.trees.root.get(), spec.user), "--user");
     ProcessSources process = {
-        .uid = user.uid,
-        .gid = user.gid,
-        .groups = user.groups,
-        .env = complete_environment(spec, user, hostname),
         .ignored_signals = context_.ignored_signals,
         .supervisor = context_.supervisor.get(),
         .init_image = context_.init_image.get(),
-        .bounding = site_ ? site_->bounding() : std::nullopt,
+        .in_user_namespace = sources.in_user_namespace,
+        // Who joins a user namespace has all bits set in it (set_cred_user_ns(), the kernel's
+        // kernel/user_namespace.c), whatever was dropped before.
+        .bounding = site_ && !has_own_users ? site_->bounding() : std::nullopt,
     };
+    TRY(take_user(process, hostname));
     TRY(open_streams(prepared, process));
     if (spec.terminal) {
         prepared.terminal = TRY(sys::socket_pair(SOCK_SEQPACKET), "--tty");
@@ -211,9 +340,7 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
     TRY(open_notify(prepared, sources, process));
     TRY(plan_mounts(spec, hostname, sources, prepared.plan));
     plan_process(spec, process, prepared.plan);
-    outcome.cgroup =
-        TRY(Cgroup::create(context_.cgroups.get(), *context_.cgroup_parents, spec, request_.name));
-    return {};
+    return make_cgroup(outcome);
 }
 
 Result<void> Launch::clone(LaunchOutcome& outcome) {
@@ -240,12 +367,9 @@ Result<void> Launch::clone(LaunchOutcome& outcome) {
     arguments.exit_signal = SIGCHLD;
     arguments.stack = reinterpret_cast<uint64_t>(stacks().first);
     arguments.stack_size = sizeof stacks().first;
-    if (outcome.cgroup) {
-        arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = static_cast<uint64_t>(outcome.cgroup->directory());
-    }
+    const int cgroup = outcome.cgroup ? outcome.cgroup->directory() : -1;
     outcome.times.cloned = sys::monotonic_now();
-    const long pid = clone_onto_stack(&arguments, run_child, const_cast<Bootstrap*>(&bootstrap));
+    const long pid = start_child(arguments, cgroup, bootstrap);
     const Time returned = sys::monotonic_now();
     if (pid < 0)
         return tl::unexpected(
@@ -267,6 +391,29 @@ void Launch::await_others(pid_t pid) const {
         request_.spec.init ? report_.executed_ns != 0 : report_.isolated_ns != 0;
     if (!has_executed)
         (void)sys::await_death(pid);
+}
+
+// In the container's user namespace, where it has one of its own: what clone3 makes belongs to it.
+long Launch::start_child(clone_args& arguments, int cgroup, const Bootstrap& bootstrap) {
+    auto* argument = const_cast<Bootstrap*>(&bootstrap);
+    if (!prepared_->user_namespace) {
+        if (cgroup >= 0) {
+            arguments.flags |= CLONE_INTO_CGROUP;
+            arguments.cgroup = static_cast<uint64_t>(cgroup);
+        }
+        return clone_onto_stack(&arguments, run_child, argument);
+    }
+    CloneThere there = {.user_namespace = prepared_->user_namespace.get(),
+                        .cgroup = cgroup,
+                        .arguments = arguments,
+                        .body = run_child,
+                        .argument = argument,
+                        .helper_stack = stacks().helper,
+                        .helper_stack_size = sizeof stacks().helper};
+    const long cloned = clone_there(there);
+    // A helper that was killed with its child has not told of it.
+    const pid_t known = pid_.load(std::memory_order_seq_cst);
+    return cloned < 0 && known > 0 ? known : cloned;
 }
 
 // It was sent before the execve that ended our wait. The child's end is closed first, so that a

@@ -114,7 +114,7 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
     if (oci.intel_rdt)
         return failure("linux.intelRdt: {}", why_no_resource_control());
     if (site_)
-        TRY(site_->enter(spec));  // to the host's mounts: no bundle shares a root
+        TRY(site_->enter(spec, false));  // to the host's mounts: no bundle shares a root
     if (oci.seccomp)
         prepared.filter = TRY(compile(*oci.seccomp));
     else if (spec.seccomp)
@@ -190,6 +190,7 @@ Result<void> Launch::plan_joining(ProcessSources& process) {
             "open the container's root");
     process.env = TRY(bundle_environment(request_.spec, root.get()));
     TRY(open_streams(prepared, process));
+    process.in_user_namespace = foreign & CLONE_NEWUSER || TRY(own_users());
     auto& steps = prepared.plan.setup;
     // Processes of the container can see this one from here on.
     steps.push_back({.kind = StepKind::set_undumpable});

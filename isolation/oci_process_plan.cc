@@ -136,9 +136,10 @@ void plan_resources(const Oci& oci, LaunchPlan& plan) {
         plan_memory_policy(*oci.memory_policy, plan);
 }
 
-void plan_user(const Spec& spec, LaunchPlan& plan) {
+void plan_user(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {
     const OciProcess& process = spec.oci->process;
-    const uint64_t in_user_namespace = spec.oci->find(NamespaceKind::user) ? kMayBeDenied : 0;
+    const uint64_t in_user_namespace =
+        sources.in_user_namespace || spec.oci->find(NamespaceKind::user) ? kMayBeDenied : 0;
     auto& steps = plan.target;
     const char* cwd = plan.keep(spec.cwd);
     steps.push_back({.kind = StepKind::drop_bounding,
@@ -200,7 +201,7 @@ Result<void> plan_oci_process(const Spec& spec, const ProcessSources& sources, L
     if (!spec.no_new_privileges)
         plan_filter(sources, plan);
     steps.push_back({.kind = StepKind::set_umask, .mode = oci.process.umask.value_or(kUmask)});
-    plan_user(spec, plan);
+    plan_user(spec, sources, plan);
     if (oci.personality)
         steps.push_back({.kind = StepKind::set_personality,
                          .flags = *oci.personality,

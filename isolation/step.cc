@@ -34,8 +34,6 @@ std::string what(const Step& step) {
             return fmt::format("mount {} on {}", source, path);
         case StepKind::make_directory:
             return fmt::format("make directory {}", path);
-        case StepKind::make_node:
-            return fmt::format("make device /dev/{}", path);
         case StepKind::make_link:
         case StepKind::ensure_link:
             return fmt::format("make link /dev/{}", path);

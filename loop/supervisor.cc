@@ -71,6 +71,7 @@ void Supervisor::launched(Token token, isolation::LaunchOutcome outcome) {
     Container& container = *containers_.find(token);
     container.process = std::move(outcome.process);
     container.cgroup = std::move(outcome.cgroup);
+    container.users = std::move(outcome.users);
     Times& times = container.outcome.times;
     times.cloned = outcome.times.cloned;
     times.isolated = outcome.times.isolated;

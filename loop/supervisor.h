@@ -135,6 +135,7 @@ class Supervisor final : public Handler, public SignalReceiver {
         Status status = Status::launching;
         std::optional<Process> process;
         std::optional<isolation::Cgroup> cgroup;
+        isolation::UserRanges::Taken users;
         std::vector<Signal> pending;  // for a container that does not run yet
         Outcome outcome;
         uint32_t armed = 0;  // a bit for each Operation that is in flight

@@ -24,7 +24,6 @@ inline const char* kind_name(StepKind kind) {
         "enter",
         "mount_here",
         "make_directory",
-        "make_node",
         "make_link",
         "open_null",
         "mask_file",
