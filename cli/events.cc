@@ -97,9 +97,11 @@ size_t EventStream::output(loop::Token owner, std::string_view name, std::string
     });
 }
 
-void EventStream::summary(const loop::Summary& summary, loop::Time elapsed, const char* ring) {
+void EventStream::summary(const loop::Summary& summary, const std::optional<loop::LostOutput>& lost,
+                          loop::Time elapsed, const char* ring) {
     write({}, "summary", {}, [&](JsonWriter& json) {
         add_summary(json, summary, elapsed);
+        add_lost_output(json, lost);
         add(json, "ring", ring);
     });
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,7 +38,8 @@ class EventStream {
     size_t output(loop::Token owner, std::string_view name, std::string_view stream,
                   std::string_view text);
     // `ring`: what the run waited by.
-    void summary(const loop::Summary& summary, loop::Time elapsed, const char* ring);
+    void summary(const loop::Summary& summary, const std::optional<loop::LostOutput>& lost,
+                 loop::Time elapsed, const char* ring);
 
     [[nodiscard]] LineStream& lines() { return *lines_; }
 

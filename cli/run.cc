@@ -80,7 +80,10 @@ class Session final : public loop::FleetObserver,
     size_t line(loop::Token id, const std::string& name, loop::Stream stream,
                 std::string_view text) override;
     void read_out(loop::Token id) override;
-    void dropped(const std::string& name, uint64_t bytes, uint64_t lines) override;
+    size_t bytes(loop::Token id, std::string_view bytes) override {
+        return streams_->log(id, bytes);
+    }
+    void dropped(loop::Token id, const std::string& name, uint64_t bytes, uint64_t lines) override;
     void drained(loop::Token id, const std::string& name) override;
     void warning(const Error& error) override {
         say({}, "warning: " + error.message(), Level::warning);
@@ -390,6 +393,8 @@ void Session::ended(const loop::Subject& subject, loop::Outcome&& outcome) {
         own_terminal_->ended();
     if (manager_)
         manager_->forget(subject.tag);
+    if (streams_)
+        outcome.lost_output = streams_->take_lost(subject.tag);
     if (outcome.error)
         say(subject.name, outcome.error->message());
     else if (outcome.cause == loop::Cause::timeout && !request_.quiet)
@@ -425,8 +430,9 @@ void Session::warning(const loop::Subject& subject, const Error& error) {
     say(subject.name, "warning: " + error.message(), Level::warning);
 }
 
-void Session::drained(loop::Token, const std::string&) {
-    streams_->drained();
+void Session::drained(loop::Token id, const std::string&) {
+    if (const auto tag = streams_->drained(id))
+        fleet_->streams_told(*tag);
 }
 
 size_t Session::line(loop::Token id, const std::string& name, loop::Stream stream,
@@ -506,7 +512,8 @@ void Session::try_end() {
     if (own_terminal_ && !own_terminal_->is_drained())
         return;
     if (!std::exchange(is_summed_up_, true) && events_ && request_.is_many())
-        events_->summary(fleet_->summary(), sys::monotonic_now() - requested_, ring_->name());
+        events_->summary(fleet_->summary(), streams_ ? streams_->all_lost() : std::nullopt,
+                         sys::monotonic_now() - requested_, ring_->name());
     if (events_)
         events_->lines().turn_ended();
     if (!events_ || events_->lines().pending() == 0)
@@ -527,7 +534,8 @@ void Session::stopped_again() {
         Level::warning);
 }
 
-void Session::dropped(const std::string& name, uint64_t bytes, uint64_t lines) {
+void Session::dropped(loop::Token id, const std::string& name, uint64_t bytes, uint64_t lines) {
+    streams_->lost(id, {bytes, lines});
     say(name, fmt::format("{:L} bytes of output dropped ({:L} lines)", bytes, lines),
         Level::warning);
 }

@@ -40,6 +40,12 @@ struct Times {
     Time cleaned{};
 };
 
+// What a container has written that is nowhere.
+struct LostOutput {
+    uint64_t bytes = 0;
+    uint64_t lines = 0;
+};
+
 // What is known of a container's end.
 struct Outcome {
     pid_t pid = -1;
@@ -50,7 +56,8 @@ struct Outcome {
     std::optional<uint64_t> memory_max;   // its own limit; UINT64_MAX: none
     isolation::MemoryEvents memory;
     Times times;
-    std::optional<Error> error;  // why the launch failed
+    std::optional<Error> error;             // why the launch failed
+    std::optional<LostOutput> lost_output;  // where it is known
 };
 
 // A container to be started.

@@ -21,8 +21,9 @@ enum class Source : uint8_t {
     terminal,
     notifier,
     relay,
+    logs,
 };
-inline constexpr int kSources = 13;
+inline constexpr int kSources = 14;
 
 enum class Operation : uint8_t {
     none,          // nobody waits for it: the completion of a cancel
