@@ -96,6 +96,19 @@ Result<void> JobStreams::open_logs(const RunRequest& request, loop::Reactor& rea
     return {};
 }
 
+// What the kernel calls it (proc(5), /proc/pid/fd): the directory may have been given relatively.
+std::string JobStreams::log_directory() const {
+    if (!log_directory_)
+        return {};
+    const std::string link = fmt::format("/proc/self/fd/{}", log_directory_.get());
+    return sys::readlinkat(AT_FDCWD, link.c_str()).value_or("");
+}
+
+bool JobStreams::has_log(const std::string& name) const {
+    return log_directory_ &&
+           sys::stat(log_directory_.get(), loop::log_name(name, 0).c_str()).has_value();
+}
+
 Result<void> JobStreams::share_file(const std::string& path) {
     if (path.empty())
         return {};
@@ -135,7 +148,7 @@ Result<void> JobStreams::open_rest(const std::string& name, isolation::Streams& 
             return tl::unexpected(std::move(opened).error().in("--log-dir"));
         }
     } else if (log_directory_) {
-        held.fds.push_back(TRY(open_without_waiting(log_directory_.get(), name + ".log",
+        held.fds.push_back(TRY(open_without_waiting(log_directory_.get(), loop::log_name(name, 0),
                                                     O_WRONLY | O_CREAT | O_APPEND),
                                "--log-dir"));
         rest = {held.fds.back().get(), held.fds.back().get()};

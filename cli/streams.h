@@ -30,6 +30,9 @@ class JobStreams final : public loop::StreamProvider, private loop::RotatedLogs:
 
     // What containers write through sigil, which needs the ring; null where nothing is.
     [[nodiscard]] loop::Output* output() { return output_ ? &*output_ : nullptr; }
+    // Where logs are, as an absolute path; empty: there are none.
+    [[nodiscard]] std::string log_directory() const;
+    [[nodiscard]] bool has_log(const std::string& name) const;
     // Whether everything that was written is out.
     [[nodiscard]] bool are_drained() const {
         return undrained_ == 0 && (!output_ || output_->pending() == 0);

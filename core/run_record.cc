@@ -5,6 +5,7 @@
 #include <sys/file.h>
 
 #include "core/parse.h"
+#include "core/stream_socket.h"
 #include "core/sys.h"
 #include "core/try.h"
 
@@ -95,6 +96,12 @@ Result<void> RunRecord::hold() {
     return {};
 }
 
+Result<Fd> RunRecord::listen() {
+    TRY(hold());
+    return TRY(listen_unix(directory_.get(), kControlSocket), "make {}/{}/{}", runs_path(root_),
+               directory_name_, kControlSocket);
+}
+
 Result<Fd> RunRecord::open() {
     TRY(make_directory());
     const std::string path = fmt::format("{}/{}", runs_path(root_), directory_name_);
@@ -133,6 +140,8 @@ void RunRecord::forget(const Entry& entry) {
 void RunRecord::release() {
     if (entries_ > 0 || !directory_)
         return;
+    if (runs_)
+        (void)sys::unlinkat(directory_.get(), kControlSocket);
     (void)sys::rmdirat(AT_FDCWD, fmt::format("{}/{}", runs_path(root_), directory_name_).c_str());
     directory_.reset();
 }

@@ -154,6 +154,14 @@ bool Output::is_read_out(Token id) {
     return !container || container->closed;
 }
 
+bool Output::is_pending(std::string_view name) {
+    bool found = false;
+    containers_.for_each([&](const Container& container) {
+        found = found || (!container.closed && container.name == name);
+    });
+    return found;
+}
+
 bool Output::is_drained(Token id) {
     const Container* container = containers_.find(id);
     return !container || container->drained;
@@ -318,6 +326,8 @@ void Output::hold(Token id, Container& container, Stream stream, std::string_vie
 }
 
 void Output::emit(Token id, Container& container, Stream stream, std::string_view line) {
+    if (is_tapped_)
+        observer_.tapped(container.name, stream, line);
     if (options_.policy == Policy::drop && drops(container)) {
         count_dropped(container, line.size() + 1, 1);
         return;

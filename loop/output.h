@@ -58,6 +58,9 @@ class OutputObserver {
     virtual void read_out(Token id) = 0;
     // What a container has lost, once it has ended: to Policy::drop, or to a full disk.
     virtual void dropped(Token id, const std::string& name, uint64_t bytes, uint64_t lines) = 0;
+    // A line of any container, while tap() has asked for them; those of Sink::bytes aside.
+    virtual void tapped(const std::string& /*name*/, Stream /*stream*/, std::string_view /*line*/) {
+    }
     // Everything that the container wrote is out. The id is no more.
     virtual void drained(Token id, const std::string& name) = 0;
     // sigil's own output is in trouble: what comes is lost. Told once for each trouble.
@@ -93,6 +96,11 @@ class Output final : public Handler, private Destination::Client {
     // Waits for no reader any longer, once no container runs: everything that is not written is
     // lost, and each container drains within a few turns. Returns the number of those bytes.
     size_t give_up();
+
+    // From now on the observer is told of each line, or is not.
+    void tap(bool wanted) { is_tapped_ = wanted; }
+    // Whether something of a container of that name is not out yet.
+    [[nodiscard]] bool is_pending(std::string_view name);
 
     void complete(const Completion& completion) override;
 
@@ -168,6 +176,7 @@ class Output final : public Handler, private Destination::Client {
     size_t width_ = 0;           // of the names
     std::deque<Token> stalled_;  // reads that wait for room, the first first
     size_t observers_ = 0;       // bytes that the observer has queued
+    bool is_tapped_ = false;
 };
 
 }  // namespace sigil::loop

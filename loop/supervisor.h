@@ -129,6 +129,14 @@ class Supervisor final : public Handler, public SignalReceiver {
 
     void complete(const Completion& completion) override;
 
+    // Calls act(name, cgroup's path) for each that has a cgroup.
+    template <typename Act>
+    void for_each_cgroup(Act act) {
+        containers_.for_each([&act](const Container& container) {
+            if (container.cgroup)
+                act(container.start.name, container.cgroup->path());
+        });
+    }
     // Containers that are not gone.
     [[nodiscard]] size_t live() const { return live_; }
 
