@@ -64,12 +64,17 @@ Result<void> check_output(const RunRequest& request) {
         return failure("--output events: it needs --events");
     if (output == Output::inherit && request.log_dir)
         return failure("--log-dir: with --output inherit, sigil sees nothing that it could log");
-    const bool is_read = output == Output::prefix || output == Output::events ||
+    if (request.log_max_size && !request.log_dir)
+        return failure("--log-max-size: it needs --log-dir");
+    if (request.log_max_files && !request.log_max_size)
+        return failure("--log-max-files: it needs --log-max-size");
+    const bool is_read = request.log_max_size || output == Output::prefix ||
+                         output == Output::events ||
                          (output == Output::automatic && request.is_many() && !request.log_dir);
     if (request.log_policy == LogPolicy::drop && !is_read)
         return failure(
             "--log-policy drop: it needs output that goes through sigil: --output prefix or "
-            "events");
+            "events, or --log-max-size");
     if (request.events == "-" && request.report == "-")
         return failure("--report: --events goes to stdout already");
     return {};

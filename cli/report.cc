@@ -98,6 +98,16 @@ void add_memory(JsonWriter& json, const loop::Outcome& outcome) {
     json.EndObject();
 }
 
+void add_lost_output(JsonWriter& json, const std::optional<loop::LostOutput>& lost) {
+    if (!lost)
+        return;
+    json.Key("log");
+    json.StartObject();
+    add(json, "lost_bytes", static_cast<int64_t>(lost->bytes));
+    add(json, "lost_lines", static_cast<int64_t>(lost->lines));
+    json.EndObject();
+}
+
 std::string describe_message(std::string_view name, std::string_view message, Level level) {
     if (globals().log_format == LogFormat::json && globals().log.empty())
         return message_json(level, name, message);
@@ -152,6 +162,7 @@ void add_report(JsonWriter& json, const loop::Outcome& outcome) {
     }
     add_usage(json, outcome.usage);
     add_memory(json, outcome);
+    add_lost_output(json, outcome.lost_output);
     add_phases(json, outcome.times);
 }
 

@@ -27,6 +27,8 @@ std::string describe_out_of_memory(const loop::Outcome& outcome);
 // The members of a report but the id; those of a summary.
 void add_report(JsonWriter& json, const loop::Outcome& outcome);
 void add_memory(JsonWriter& json, const loop::Outcome& outcome);
+// "log": what of it is lost; nothing where that is not known.
+void add_lost_output(JsonWriter& json, const std::optional<loop::LostOutput>& lost);
 void add_summary(JsonWriter& json, const loop::Summary& summary, loop::Time elapsed);
 
 // Whether a short write would not wait.

@@ -27,6 +27,8 @@ using Text = std::string_view;
 constexpr uint64_t kMostContainers = 1'000'000;
 constexpr uint64_t kMostWarm = 100'000;
 constexpr uint64_t kMostLaunchers = 64;
+constexpr uint64_t kLeastLogSize = 4096;
+constexpr uint64_t kMostLogFiles = 1000;
 
 Result<void> set_flag(bool& flag, Text value) {
     flag = value != "false";
@@ -272,6 +274,23 @@ constexpr std::array kOptions = {
                     "Write what each writes to files of its own in DIR",
                     [](Request& r, Text v) -> Result<void> {
                         r.log_dir = TRY(parse_path(v));
+                        return {};
+                    },
+                    true},
+    Option<Request>{nullptr, "log-max-size", 0, "SIZE",
+                    "Start a log anew when it is as large as this; the one\n"
+                    "before is ID.log.1, and so on",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.log_max_size = TRY(parse_size(v));
+                        if (*r.log_max_size < kLeastLogSize)
+                            return failure("'{}' is less than 4K", printable(v));
+                        return {};
+                    },
+                    true},
+    Option<Request>{nullptr, "log-max-files", 0, "N",
+                    "Keep this many files of each log; default: 5",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.log_max_files = TRY(parse_count(v, kMostLogFiles));
                         return {};
                     },
                     true},

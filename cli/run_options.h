@@ -55,6 +55,8 @@ struct RunRequest {
     Output output = Output::automatic;
     LogPolicy log_policy = LogPolicy::block;
     std::optional<std::string> log_dir;
+    std::optional<uint64_t> log_max_size;   // --log-max-size, bytes
+    std::optional<uint64_t> log_max_files;  // --log-max-files
     std::optional<std::string> events;
     std::optional<std::string> report;
     Notify notify = Notify::sigil;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/parse.h"
+#include "core/stream_socket.h"
 #include "core/sys.h"
 #include "core/try.h"
 
@@ -119,6 +120,12 @@ Result<void> RunRecord::check_root() const {
     return {};
 }
 
+Result<Fd> RunRecord::listen() {
+    TRY(hold());
+    return TRY(listen_unix(directory_.get(), kControlSocket), "make {}/{}/{}", runs_path(root_),
+               directory_name_, kControlSocket);
+}
+
 Result<Fd> RunRecord::open() {
     TRY(check_root());
     TRY(make_directory());
@@ -157,6 +164,8 @@ void RunRecord::forget(const Entry& entry) {
 void RunRecord::release() {
     if (entries_ > 0 || !directory_)
         return;
+    if (runs_)
+        (void)sys::unlinkat(directory_.get(), kControlSocket);
     (void)sys::rmdirat(AT_FDCWD, fmt::format("{}/{}", runs_path(root_), directory_name_).c_str());
     directory_.reset();
 }

@@ -247,6 +247,10 @@ Result<void> unlinkat(int directory, const char* path) {
     return nothing(raw::call(__NR_unlinkat, directory, path, 0), "unlinkat");
 }
 
+Result<void> renameat(int directory, const char* from, const char* to) {
+    return nothing(raw::call(__NR_renameat2, directory, from, directory, to, 0), "rename");
+}
+
 Result<void> symlinkat(const char* target, int directory, const char* path) {
     return nothing(raw::call(__NR_symlinkat, target, directory, path), "symlinkat");
 }

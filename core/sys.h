@@ -72,6 +72,8 @@ Result<long> filesystem_type(int fd);
 Result<void> mkdirat(int directory, const char* path, mode_t mode);
 Result<void> rmdirat(int directory, const char* path);
 Result<void> unlinkat(int directory, const char* path);
+// Within a directory; what has the new name already is replaced.
+Result<void> renameat(int directory, const char* from, const char* to);
 Result<void> symlinkat(const char* target, int directory, const char* path);
 Result<std::string> readlinkat(int directory, const char* path);
 Result<void> fchownat(int directory, const char* path, uid_t uid, gid_t gid, int flags = 0);

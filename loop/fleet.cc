@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
 #include <unordered_set>
 
 #include "core/sys.h"
@@ -230,6 +231,7 @@ void Fleet::started(const Subject& subject, const Outcome& so_far) {
     if (streams_)
         streams_->close(subject.tag);
     entry.started_at = so_far.times.executed;
+    entry.pid = so_far.pid;
     observer_.started(subject, so_far);
     if (relay_)
         relay_->begin(subject.tag);
@@ -354,6 +356,7 @@ void Fleet::rest(Entry& entry) {
     delay -=
         Time(static_cast<int64_t>(sys::random_below(static_cast<uint64_t>(delay.count()) / 2 + 1)));
     ++entry.restarts;
+    ++entry.all_restarts;
     ++summary_.restarts;
     entry.state = State::resting;
     if (!relay_)
@@ -402,6 +405,7 @@ void Fleet::conclude(Entry& entry) {
     else if (!successor)
         reject_dependents(name);
     entries_.erase(name);
+    observer_.gone(name);
     if (!is_leaving)
         return;
     --leaving_;
@@ -505,6 +509,32 @@ uint64_t Fleet::ended() const {
     for (uint64_t one : summary_.causes)
         total += one;
     return total;
+}
+
+const Job* Fleet::job(const std::string& name) const {
+    const auto found = entries_.find(name);
+    return found == entries_.end() ? nullptr : found->second->job.get();
+}
+
+std::vector<JobFacts> Fleet::jobs(std::string_view after, size_t most) const {
+    constexpr std::array kStates = {"waiting", "ready", "live", "ending", "resting", "gone"};
+    std::vector<const Entry*> found;
+    for (const auto& [name, entry] : entries_)
+        if (name > after)
+            found.push_back(entry.get());
+    const auto by_name = [](const Entry* one, const Entry* other) {
+        return one->name < other->name;
+    };
+    const auto end = found.begin() + static_cast<ptrdiff_t>(std::min(most, found.size()));
+    std::partial_sort(found.begin(), end, found.end(), by_name);
+    std::vector<JobFacts> facts;
+    for (auto at = found.begin(); at != end; ++at) {
+        const Entry& entry = **at;
+        facts.push_back({entry.name, kStates[static_cast<size_t>(entry.state)], entry.pid,
+                         entry.state == State::live ? entry.started_at : Time{},
+                         entry.all_restarts});
+    }
+    return facts;
 }
 
 // ---- stops ------------------------------------------------------------------------------------

@@ -63,6 +63,15 @@ struct FleetOptions {
     Backoff backoff;
 };
 
+// What is known of a job that has a place, or waits for one.
+struct JobFacts {
+    const std::string& name;
+    const char* state;  // "waiting", "ready", "live", "ending", "resting", "gone"
+    pid_t pid;          // of its last start; -1: there was none
+    Time started_at;    // the same; zero: it does not run
+    uint64_t restarts;  // in all
+};
+
 // How the jobs of a run have ended; each is counted once, restarts aside.
 struct Summary {
     std::array<uint64_t, kCauses> causes = {};  // by Cause; `exited` with a code but 0 too
@@ -87,6 +96,8 @@ class FleetObserver : public Observer {
     virtual void reload() {}
     // It has ended, and starts again after this time; the `attempt`th restart in a row.
     virtual void restarting(const Subject& subject, Time delay, uint64_t attempt) = 0;
+    // It is gone for good.
+    virtual void gone(const std::string& /*name*/) {}
     // It never started. `line`: of the source, where that is all that is known; else 0.
     virtual void rejected(const std::string& name, uint64_t line, const Error& error) = 0;
     // Every job is gone, and the source has ended. May be told more than once.
@@ -153,6 +164,15 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     void reload() override { observer_.reload(); }
 
     [[nodiscard]] const Summary& summary() const { return summary_; }
+    // The first `most` jobs, by their names, of those behind `after`.
+    [[nodiscard]] std::vector<JobFacts> jobs(std::string_view after, size_t most) const;
+    // The job of that name; null: there is none.
+    [[nodiscard]] const Job* job(const std::string& name) const;
+    // Calls act(name, cgroup's path) for each container that has a cgroup.
+    template <typename Act>
+    void for_each_cgroup(Act act) const {
+        supervisor_->for_each_cgroup(act);
+    }
     [[nodiscard]] uint64_t running() const { return running_; }
     [[nodiscard]] uint64_t ended() const;
     [[nodiscard]] bool is_finished() const;
@@ -185,10 +205,12 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
         uint32_t dependents = 0;               // live ones that named it
         std::vector<Waits::iterator> waits;    // its own of waits_for_
         Token container;
-        Token rest;             // the timer of a backoff
-        uint64_t restarts = 0;  // in a row
-        Time started_at{};      // this time; zero: it has not
-        int exit_code = 0;      // of its last end
+        Token rest;                 // the timer of a backoff
+        uint32_t restarts = 0;      // in a row
+        uint32_t all_restarts = 0;  // in all
+        Time started_at{};          // this time; zero: it has not
+        pid_t pid = -1;
+        int exit_code = 0;  // of its last end
         Cause cause = Cause::exited;
         std::unique_ptr<Outcome> outcome;  // of an end that isn't told yet
     };

@@ -191,6 +191,7 @@ void Supervisor::complete(const Completion& completion) {
         case Operation::write:
         case Operation::writable:
         case Operation::end_of_input:
+        case Operation::connection:
             break;
     }
     containers_.landed(token);  // last: it may free the container
