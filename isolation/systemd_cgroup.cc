@@ -15,6 +15,7 @@
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/device_filter.h"
+#include "isolation/id_map.h"
 #include "isolation/interruption.h"
 #include "isolation/systemd/exit_code.h"
 
