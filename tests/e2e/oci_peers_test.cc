@@ -23,6 +23,8 @@ struct Difference {
 
 constexpr Difference kIntended[] = {
     {"runc", "fd.", "'runc run' copies the command's streams through pipes of its own"},
+    {"runc", "stream.", "they are those pipes, /dev/null too"},
+    {"crun", "stream.0", "it takes /dev/null too, the host's own"},
     {"runc", "mount /sys ",
      "'ro' of a sysfs is the mount's, not the file system's, which other mounts may share"},
     {"crun", "link.core ", "it makes the link where the kernel has no /proc/kcore too"},
