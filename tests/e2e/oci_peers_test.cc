@@ -172,8 +172,9 @@ class OciPeers : public CgroupE2e, public testing::WithParamInterface<const char
         start.before_exec = [] {
             if (::unshare(CLONE_NEWNS) != 0 ||
                 ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-                ::mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                        nullptr) != 0)
+                (cgroup_mount() != "/sys/fs/cgroup" &&
+                 ::mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                         nullptr) != 0))
                 ::_exit(99);
         };
         const Finished finished = run_program(start);
