@@ -160,6 +160,8 @@ long run(Child& child, const Step& step) {
             return raw::call(__NR_personality, step.flags);
         case StepKind::set_memory_policy:
             return raw::call(__NR_set_mempolicy, step.mode, step.words, step.device);
+        case StepKind::own_stream:
+            return own_stream(step);
         case StepKind::enter_cwd:
             return enter_cwd(child, step);
         case StepKind::check_cwd:

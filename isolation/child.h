@@ -134,6 +134,7 @@ long set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritab
 long set_capability_sets(const Step& step);
 long write_proc(const Child& child, const Step& step);
 long become_user(const Step& step);
+long own_stream(const Step& step);
 long enter_cwd(Child& child, const Step& step);
 long check_cwd();
 long change_directory(Child& child, const char* path);

@@ -63,9 +63,10 @@ Result<bool> wait_readable(int fd, int interruption,
                 return false;
             continue;
         }
-        if (sources[1].revents != 0)
-            return tl::unexpected(interrupted());
-        return true;
+        // What has come about already counts: a command that runs gets the signal itself.
+        if (sources[0].revents != 0)
+            return true;
+        return tl::unexpected(interrupted());
     }
 }
 

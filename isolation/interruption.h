@@ -21,7 +21,7 @@ Result<Fd> hold_interruptions();
 Error interrupted();
 
 // Waits until `fd` is readable. False: the deadline (of CLOCK_MONOTONIC) came first. An error: an
-// interruption did.
+// interruption did, and `fd` is not readable.
 Result<bool> wait_readable(int fd, int interruption,
                            std::optional<std::chrono::nanoseconds> deadline = {});
 

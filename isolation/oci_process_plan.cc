@@ -24,6 +24,18 @@ void plan_console(const OciProcess& process, LaunchPlan& plan) {
                            .origin = "process.terminal"});
 }
 
+// As runc and crun do: also what is a file, so that it can be opened by /dev/stdout.
+void plan_own_streams(const OciProcess& process, const ProcessSources& sources, LaunchPlan& plan) {
+    if (process.terminal || process.uid == 0)
+        return;
+    for (int number = 0; number < kStreams; ++number) {
+        const int stream = sources.streams[static_cast<size_t>(number)];
+        plan.target.push_back({.kind = StepKind::own_stream,
+                               .fd = stream < 0 ? number : stream,
+                               .mode = process.uid});
+    }
+}
+
 void plan_filter(const ProcessSources& sources, LaunchPlan& plan) {
     if (!sources.filter)
         return;
@@ -188,6 +200,7 @@ Result<void> plan_oci_process(const Spec& spec, const ProcessSources& sources, L
     steps.push_back({.kind = StepKind::new_session});
     if (oci.process.terminal)
         plan_console(oci.process, plan);
+    plan_own_streams(oci.process, sources, plan);
     if (!sources.no_new_keyring)
         steps.push_back({.kind = StepKind::new_keyring});
     plan_limits(spec, plan);

@@ -105,6 +105,8 @@ std::string what(const Step& step) {
         case StepKind::set_ids:
         case StepKind::become_user:
             return fmt::format("become user {}:{}", step.ids->uid, step.ids->gid);
+        case StepKind::own_stream:
+            return fmt::format("give descriptor {} to user {}", step.fd, step.mode);
         case StepKind::set_capabilities:
         case StepKind::set_capability_sets:
             return "set the capabilities";

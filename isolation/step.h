@@ -80,6 +80,7 @@ enum class StepKind : uint8_t {
     no_new_privileges,
     seccomp,              // filter; flags: SECCOMP_FILTER_FLAG_*. Of what follows it filters all
     become_user,          // ids; flags: kMayBeDenied
+    own_stream,           // fd: belongs to the user `mode` from now on, where that can be done
     keep_capabilities,    // flags 1: over the next change of ids; 0: no longer
     set_capability_sets,  // words: effective, permitted, inheritable, ambient
     set_scheduler,        // words: a sched_attr (sched_setattr(2))

@@ -94,6 +94,23 @@ TEST_F(OciSeccomp, AWarningIsToldOnce) {
     EXPECT_EQ(lines_of(read_file(log)).size(), 1U) << read_file(log);
 }
 
+// As engines that log what a program writes to /dev/stdout rely on.
+TEST_F(OciSeccomp, AUserMayOpenItsStreams) {
+    const std::string script = "echo out > /dev/stdout; echo err > /dev/stderr";
+    bundle_.set("/process/args", R"(["/bin/sh", "-c", ")" + script + R"("])")
+        .set("/process/user", R"({"uid": 1000, "gid": 1000})");
+    const Finished finished = run();
+    EXPECT_EQ(finished.out, "out\n");
+    EXPECT_EQ(finished.err, "err\n");
+    bundle_.set("/process/args", R"(["/bin/sleep", "1000"])").set("/process/user/uid", "0");
+    ASSERT_EQ(container_.create(bundle_).code(), 0);
+    ASSERT_EQ(container_.start().code(), 0);
+    const Finished beside = run_program(
+        sigil({"exec", "--user", "1000:1000", container_.id(), "/bin/sh", "-c", script}));
+    EXPECT_EQ(beside.out, "out\n");
+    EXPECT_EQ(beside.err, "err\n");
+}
+
 // The mask of a file is the host's own device.
 TEST_F(OciSeccomp, AMaskedFileIsNoWayToTheHostsNullDevice) {
     bundle_.set("/process/args", R"(["/bin/sh", "-c", "chmod 666 /proc/keys; echo x > /proc/keys; )"

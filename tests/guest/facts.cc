@@ -188,8 +188,17 @@ void print_devices() {
     });
 }
 
+void print_streams() {
+    for (int fd = 0; fd <= 2; ++fd) {
+        struct stat facts;
+        if (fstat(fd, &facts) == 0)
+            printf("stream.%d %u\n", fd, facts.st_uid);
+    }
+}
+
 int facts(Arguments) {
     print_descriptors();  // first: nothing of ours is open yet
+    print_streams();
     print_identity();
     print_status();
     for_each_entry("/proc/self/ns",

@@ -282,6 +282,26 @@ TEST(OciProcess, IsTheWholeRecipeInOrder) {
     EXPECT_TRUE(plan->init.empty()) << "the command is PID 1 itself";
 }
 
+// Root has them already, and a terminal is given to the user when it is opened.
+TEST(OciProcess, GivesItsStreamsToAUserWithoutATerminal) {
+    auto given = [](const Bundle& bundle, const ProcessSources& sources = {}) {
+        std::vector<std::pair<int, uint32_t>> streams;
+        const auto plan = process_of(bundle, sources);
+        for (const Step& step : plan->target)
+            if (step.kind == StepKind::own_stream)
+                streams.emplace_back(step.fd, step.mode);
+        return streams;
+    };
+    Bundle bundle;
+    EXPECT_TRUE(given(bundle).empty());
+    bundle.oci.process.uid = 1000;
+    using Given = std::vector<std::pair<int, uint32_t>>;
+    EXPECT_EQ(given(bundle), (Given{{0, 1000}, {1, 1000}, {2, 1000}}));
+    EXPECT_EQ(given(bundle, {.streams = {-1, 8, -1}}), (Given{{0, 1000}, {8, 1000}, {2, 1000}}));
+    bundle.oci.process.terminal = true;
+    EXPECT_TRUE(given(bundle).empty());
+}
+
 TEST(OciProcess, PreservesDescriptorsAndTheKeyringOnRequest) {
     auto plan = process_of(Bundle(), {.preserved_fds = 2, .no_new_keyring = true});
     ASSERT_TRUE(plan);

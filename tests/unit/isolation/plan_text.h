@@ -66,6 +66,7 @@ inline const char* kind_name(StepKind kind) {
         "no_new_privileges",
         "seccomp",
         "become_user",
+        "own_stream",
         "keep_capabilities",
         "set_capability_sets",
         "set_scheduler",
