@@ -95,6 +95,7 @@ Result<void> Control::answer_status(loop::Token token, const Json& request) {
     add(json, "ended", static_cast<int64_t>(fleet.ended()));
     add(json, "restarts", static_cast<int64_t>(fleet.summary().restarts));
     add(json, "out_of_memory", static_cast<int64_t>(fleet.summary().out_of_memory));
+    add(json, "followers", static_cast<int64_t>(peers_.size()));
     json.Key("containers");
     json.StartArray();
     for (const loop::JobFacts& job : jobs)

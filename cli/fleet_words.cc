@@ -144,6 +144,25 @@ Result<loop::RingChoice> parse_ring(std::string_view text) {
     return failure("'{}' is none of auto, uring, epoll", printable(text));
 }
 
+Result<MetricsAddress> parse_metrics(std::string_view text) {
+    constexpr std::string_view kUnix = "unix:";
+    constexpr const char* kLoopback = "127.0.0.1";
+    if (text.starts_with(kUnix))
+        return MetricsAddress{.path = TRY(parse_path(text.substr(kUnix.size()))), .host = {}};
+    const size_t colon = text.rfind(':');
+    std::string_view host =
+        colon == std::string_view::npos ? std::string_view(kLoopback) : text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']'))
+        host = host.substr(1, host.size() - 2);
+    const uint64_t port = TRY(parse_number(text.substr(colon + 1), UINT16_MAX));
+    if (port == 0)
+        return failure("port 0 is none");
+    if (host.empty())
+        return failure("'{}': the address is missing", printable(text));
+    return MetricsAddress{
+        .path = {}, .host = std::string(host), .port = static_cast<uint16_t>(port)};
+}
+
 Result<Notify> parse_notify(std::string_view text) {
     if (text == "sigil")
         return Notify::sigil;

@@ -16,6 +16,7 @@
 #include "cli/events.h"
 #include "cli/job_source.h"
 #include "cli/manager.h"
+#include "cli/metrics.h"
 #include "cli/oci/run_bundle.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -139,6 +140,8 @@ class Session final : public loop::FleetObserver,
     std::optional<loop::Fleet> fleet_;
     std::optional<loop::Supervisor> supervisor_;
     std::optional<Control> control_;
+    Fd metrics_socket_;  // until it is listened on
+    std::optional<Metrics> metrics_;
     bool has_failed_ = false;
     bool is_held_ = false;  // starts wait until sigil's own output has room
     bool is_summed_up_ = false;
@@ -196,6 +199,8 @@ Result<void> Session::open_manager() {
 
 Result<void> Session::open_outputs() {
     reactor_.attach(*this);  // before what is written at a turn's end: it may add some
+    if (request_.metrics)
+        metrics_socket_ = TRY(Metrics::open(*request_.metrics), "--metrics");
     if (request_.report)
         report_ = TRY(LineStream::open(*request_.report,
                                        request_.is_many() ? Existing::emptied : Existing::replaced,
@@ -269,6 +274,11 @@ Result<void> Session::open_ring(unsigned entries) {
     if (manager_)
         manager_->attach(reactor_);
     signals_->attach(reactor_, *fleet_, own_terminal_.get());
+    if (metrics_socket_) {
+        metrics_.emplace(reactor_,
+                         Metrics::Sources{*fleet_, streams_.get(), context_.cgroups.get()});
+        metrics_->listen(std::move(metrics_socket_));
+    }
     return {};
 }
 
@@ -330,6 +340,8 @@ Result<int> Session::run() {
     context_.user_ranges->release();
     if (control_)
         control_->finish();
+    if (metrics_)
+        metrics_->finish(*request_.metrics);
     record_->release();
     TRY(std::move(turned));
     const int code = finish();

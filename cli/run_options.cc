@@ -323,6 +323,15 @@ constexpr std::array kOptions = {
                         return {};
                     },
                     true},
+    Option<Request>{nullptr, "metrics", 0, "unix:PATH|[HOST:]PORT",
+                    "Serve figures for Prometheus at http://HOST:PORT/metrics,\n"
+                    "or on a Unix socket; HOST is an address, default:\n"
+                    "127.0.0.1",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.metrics = TRY(parse_metrics(v));
+                        return {};
+                    },
+                    true},
     Option<Request>{nullptr, "notify", 0, "sigil|container|ignore",
                     "Who tells $NOTIFY_SOCKET that the service is ready: sigil,\n"
                     "once the containers have started (the default), or they\n"

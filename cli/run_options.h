@@ -35,6 +35,13 @@ enum class Notify : uint8_t {
     ignore,     // nobody
 };
 
+// Where --metrics listens.
+struct MetricsAddress {
+    std::string path;  // of a Unix socket; empty: TCP
+    std::string host;
+    uint16_t port = 0;
+};
+
 // What a command line of `sigil run` asks for.
 struct RunRequest {
     // The one container; with `count` each of them; with `from` the defaults of each line. For
@@ -59,6 +66,7 @@ struct RunRequest {
     std::optional<uint64_t> log_max_files;  // --log-max-files
     std::optional<std::string> events;
     std::optional<std::string> report;
+    std::optional<MetricsAddress> metrics;
     Notify notify = Notify::sigil;
     std::optional<int> notification_fd;                   // --notification-fd
     std::string root;                                     // --root; else the one before the command

@@ -232,6 +232,7 @@ void Fleet::started(const Subject& subject, const Outcome& so_far) {
         streams_->close(subject.tag);
     entry.started_at = so_far.times.executed;
     entry.pid = so_far.pid;
+    ++summary_.started;
     observer_.started(subject, so_far);
     if (relay_)
         relay_->begin(subject.tag);

@@ -79,6 +79,7 @@ struct Summary {
     uint64_t rejected = 0;                      // never started: an invalid line, a cycle
     uint64_t not_started = 0;                   // because of a stop
     uint64_t restarts = 0;
+    uint64_t started = 0;        // restarts among them
     uint64_t out_of_memory = 0;  // containers that lost a process to the OOM killer
     int exit_code = 0;           // 0, or the first failure's
 };

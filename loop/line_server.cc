@@ -17,6 +17,7 @@ namespace sigil::loop {
 namespace {
 
 constexpr int kMostInATurn = 16;
+constexpr int kRounds = 4;
 constexpr size_t kRead = 4096;
 constexpr size_t kKept = size_t{16} * 1024;
 // Without descriptors left, connections wait so long.
@@ -45,6 +46,10 @@ void LineServer::complete(const Completion& completion) {
         return completion.result == -ECANCELED ? void() : accept();
     if (operation == Operation::timed_out)
         return listen_on();
+    if (operation == Operation::restart) {
+        is_yielding_ = false;  // the turn's end follows
+        return;
+    }
     const Token token = completion.token.with(Operation::none);
     Peer* peer = peers_.find(token);
     if (!peer)
@@ -166,9 +171,15 @@ void LineServer::close(Token token) {
     }
 }
 
+// Others have their turn between the parts of a long answer.
 void LineServer::turn_ended() {
-    if (due_.empty())
-        return;
+    for (int round = 0; round < kRounds && !due_.empty(); ++round)
+        send_due();
+    if (!due_.empty() && !std::exchange(is_yielding_, true))
+        reactor_.ring().timer({source_, Operation::restart}, sys::monotonic_now());
+}
+
+void LineServer::send_due() {
     for (const Token token : std::exchange(due_, {})) {
         Peer* peer = peers_.find(token);
         if (!peer)

@@ -39,7 +39,8 @@ class LineServer final : public Handler, public TurnEnd {
         virtual void request(Token peer, std::string_view line) = 0;
         // A line that is longer than it may be. The peer is to be closed.
         virtual void overlong(Token peer) = 0;
-        // Everything that was queued is with the kernel: there is room for more.
+        // Everything that was queued is with the kernel: there is room for more, which is sent at
+        // once, unless it has been much in this turn.
         virtual void flushed(Token peer) = 0;
         // It is gone, whoever left.
         virtual void left(Token peer) = 0;
@@ -81,6 +82,7 @@ class LineServer final : public Handler, public TurnEnd {
     void take_lines(Peer& peer);
     void arm(Peer& peer);
     void mark(Peer& peer);
+    void send_due();
     bool flush(Peer& peer);
     void drop(Peer& peer);
 
@@ -91,6 +93,7 @@ class LineServer final : public Handler, public TurnEnd {
     Fd socket_;
     SlotTable<Peer> peers_;
     std::vector<Token> due_;
+    bool is_yielding_ = false;
 };
 
 }  // namespace sigil::loop

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "control_client.h"
+#include "machine.h"
 #include "many.h"
 
 namespace sigil::e2e {
@@ -73,6 +74,7 @@ TEST_F(Control, TellsWhatRuns) {
     client.send("{\"do\":\"status\",\"after\":\"web-1\"}\n");
     EXPECT_EQ(parse_report(client.line() + "\n")["containers"].Size(), 1U);
     writers.go();
+    EXPECT_EQ(writers.running().wait().code(), 0);
 }
 
 TEST_F(Control, CountsRestarts) {
@@ -87,7 +89,7 @@ TEST_F(Control, CountsRestarts) {
                status["containers"][0]["restarts"].GetInt() == status["restarts"].GetInt();
     }));
     running.send(SIGTERM);
-    EXPECT_EQ(running.wait().code(), 1);
+    EXPECT_NE(running.wait().code(), 0);
 }
 
 TEST_F(Control, GarbageGetsAnErrorAndTheConnectionIsClosed) {
@@ -128,6 +130,7 @@ TEST_F(Control, ARequestMayComeInPiecesAndBeTheLast) {
     client.send_no_more();
     EXPECT_TRUE(client.line().starts_with("{\"ok\":true"));
     writers.go();
+    EXPECT_EQ(writers.running().wait().code(), 0);
 }
 
 TEST_F(Control, ServesManyAtOnceAndRefusesTheRest) {
@@ -175,17 +178,9 @@ TEST_F(Control, EventsFollowARunToItsEnd) {
     Running unnamed(sigil({"--root", records_root(), "events", "--follow"}));
     ASSERT_TRUE(eventually([] {
         RawClient client(control_socket("web"));
-        return client.is_connected();
+        client.send(kStatus);
+        return parse_report(client.line() + "\n")["followers"].GetInt() == 2;
     }));
-    // Both follow once each has had its answer: an event that both tell comes after.
-    const auto has_followers = [](pid_t pid) {
-        return eventually([pid] {
-            return read_file("/proc/" + std::to_string(pid) + "/wchan").find("unix") !=
-                   std::string::npos;
-        });
-    };
-    ASSERT_TRUE(has_followers(named.pid()));
-    ASSERT_TRUE(has_followers(unnamed.pid()));
     writers.go();
     EXPECT_EQ(writers.running().wait().code(), 0);
     for (Running* follower : {&named, &unnamed}) {
@@ -208,6 +203,8 @@ TEST_F(Control, AFollowerIsToldWhenTheSupervisorIsKilled) {
     writers.running().send(SIGKILL);
     EXPECT_EQ(writers.running().wait().signal(), SIGKILL);
     EXPECT_EQ(client.rest(), "");
+    // The kernel lets go of what the ring waited for a moment after the process.
+    EXPECT_TRUE(eventually([] { return !RawClient(control_socket("web")).is_connected(); }));
     expect_failure(run_program(sigil({"--root", records_root(), "events", "-f", "web"})),
                    "no 'sigil run' of the name web lives");
     EXPECT_EQ(run_program(sigil({"--root", records_root(), "sweep"})).code(), 0);
