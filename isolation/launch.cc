@@ -84,11 +84,10 @@ Result<LaunchContext> LaunchContext::open(bool with_init, std::string group, Run
         context.cgroups = std::make_unique<CgroupHost>(std::move(*found));
     context.cgroup_parents =
         std::make_unique<CgroupParents>(context.cgroups.get(), std::move(group), record);
-    if (record) {
-        context.device_filters = std::make_unique<DeviceFilters>();
-        context.user_ranges = std::make_unique<UserRanges>(record->root());
+    context.device_filters = std::make_unique<DeviceFilters>();
+    context.user_ranges = std::make_unique<UserRanges>(record ? record->root() : kDefaultRoot);
+    if (record)  // else it launches bundles alone, which say what they are in
         context.own_users = TRY(isolation::own_users());
-    }
     context.supervisor = TRY(sys::pidfd_open(::getpid()));
     if (with_init)
         context.init_image = TRY(open_init_image());

@@ -157,9 +157,9 @@ Result<void> Launch::make_cgroup(LaunchOutcome& outcome) {
     const Spec& spec = request_.spec;
     auto made =
         Cgroup::create(context_.cgroups.get(), *context_.cgroup_parents, spec, request_.name);
-    if (!made && context_.own_users)
-        return tl::unexpected(std::move(made).error().in(
-            fmt::format("{}: sigil is not root, and has no cgroup for it", cgroup_option(spec))));
+    const std::string option = cgroup_option(spec);
+    if (!made && context_.own_users && !option.empty())
+        return tl::unexpected(std::move(made).error().in(option + ": sigil has no cgroup for it"));
     outcome.cgroup = TRY(std::move(made));
     const int directory = outcome.cgroup ? outcome.cgroup->directory() : -1;
     if (needs_device_rules(spec))
