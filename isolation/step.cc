@@ -69,7 +69,8 @@ std::string what(const Step& step) {
         case StepKind::enter_directory:
             return fmt::format("enter {}", path);
         case StepKind::make_device:
-            return fmt::format("make device {}", path);
+            return step.source ? fmt::format("make device {}", source)
+                               : fmt::format("make device /dev/{}", path);
         case StepKind::hide_host:
             return fmt::format("hide the host's {}", path);
         case StepKind::change_root:

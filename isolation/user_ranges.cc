@@ -42,6 +42,7 @@ struct UserRanges::State {
 
     Result<size_t> find();
     Result<bool> lock(const FirstIds& first);
+    Result<void> remove_left() const;
     [[nodiscard]] std::string path_of(const FirstIds& first) const {
         return fmt::format("{}/users/{}", root, first.uid);
     }
@@ -91,12 +92,25 @@ Result<size_t> UserRanges::State::find() {
                            kIdsOfAContainer);
         TRY(make_if_missing(root));
         TRY(make_if_missing(root + "/users"));
+        TRY(remove_left());
     }
     const uint64_t begin = sys::random_below(all.size());
     for (size_t count = 0; count < all.size(); ++count)
         if (TRY(lock(all[(begin + count) % all.size()])))
             return slots.size() - 1;
     return failure("containers have all of the {} ranges of {} IDs", all.size(), kIdsOfAContainer);
+}
+
+// Files of sigils that were killed: nobody has their lock.
+Result<void> UserRanges::State::remove_left() const {
+    const std::string path = root + "/users";
+    const Fd directory = TRY(sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY), "{}", path);
+    for (const std::string& name : TRY(sys::all_names(directory.get()), "{}", path)) {
+        auto file = sys::open(directory.get(), name.c_str(), O_RDONLY | O_NOFOLLOW);
+        if (file && sys::flock(file->get(), LOCK_EX | LOCK_NB))
+            (void)sys::unlinkat(directory.get(), name.c_str());
+    }
+    return {};
 }
 
 // Whoever locks it may have opened it before its last owner removed it: then it is not there.

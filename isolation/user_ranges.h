@@ -3,7 +3,8 @@
 // user "sigil", else for "containers" (as podman has it); where neither has any, from 1879048192 on
 // (0x70000000), which systemd's list of ranges (UIDS-GIDS.md) leaves unused.
 //
-//     ROOT/users/1879048192     flock(LOCK_EX) for as long as a sigil has the range; then removed
+//     ROOT/users/1879048192     flock(LOCK_EX) for as long as a sigil has the range; then removed,
+//                               by itself or, where it was killed, by the next one that takes any
 //
 // A sigil keeps a range to its end, and gives it to one container after another.
 #pragma once

@@ -81,7 +81,7 @@ TEST_F(Devices, ThatAreNoneAreAnError) {
                    "--device: '/kmsg' is not below /dev");
     // Another device has the name.
     expect_failure(run({"--device", "/dev/kmsg:/dev/null"}, {"true"}),
-                   "--device /dev/kmsg:/dev/null: make device null");
+                   "--device /dev/kmsg:/dev/null: make device /dev/null");
 }
 
 // ---- --privileged -------------------------------------------------------------------------------

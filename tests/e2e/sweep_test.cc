@@ -273,7 +273,8 @@ TEST_F(Sweep, ABadRootIsAnErrorBeforeAnythingIsMade) {
 }
 
 TEST_F(Sweep, AFullRootIsAnErrorThatLeavesNothing) {
-    for (const char* size : {"nr_inodes=1", "nr_inodes=2", "nr_inodes=3"}) {
+    for (const char* size :
+         {"mode=755,nr_inodes=1", "mode=755,nr_inodes=2", "mode=755,nr_inodes=3"}) {
         const std::string root = make_directory_outside();
         ASSERT_EQ(::mount("tmpfs", root.c_str(), "tmpfs", 0, size), 0);
         const Finished finished = run({"--root", root}, {"/bin/true"});

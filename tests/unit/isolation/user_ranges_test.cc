@@ -101,6 +101,20 @@ TEST(UserRanges, LeaveNoFileOnceTheyAreReleased) {
     EXPECT_FALSE(files.has(file));
 }
 
+TEST(UserRanges, AreFreedOfWhatWasKilled) {
+    const TempDir files;
+    files.write("root/users/1879048192", "");
+    UserRanges ranges(files.at("root"));
+    const auto taken = ranges.take();
+    ASSERT_TRUE(taken);
+    const std::string first = std::to_string(taken->first().uid);
+    EXPECT_TRUE(files.has("root/users/" + first));
+    EXPECT_TRUE(first == "1879048192" || !files.has("root/users/1879048192"));
+    UserRanges other(files.at("root"));  // finds one that is locked
+    ASSERT_TRUE(other.take());
+    EXPECT_TRUE(files.has("root/users/" + first));
+}
+
 // ---- what exec has to know ----------------------------------------------------------------------
 
 TEST(ContainerNote, IsReadAsItWasWritten) {
