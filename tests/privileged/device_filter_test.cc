@@ -15,6 +15,7 @@
 
 #include "fixture.h"
 #include "isolation/cgroup_host.h"
+#include "isolation/id_map.h"
 
 namespace sigil::isolation {
 namespace {
