@@ -146,14 +146,17 @@ void plan_proc_masks(LaunchPlan& plan) {
 
 // sysfs shows the network namespace of who mounts it; in a user namespace the kernel makes none of
 // the host's network, which is then the host's /sys itself.
+bool shows_the_hosts_sys(const Spec& spec, const OpenedSources& sources) {
+    return sources.in_user_namespace && spec.network == Network::host;
+}
+
 void plan_sysfs(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
-    const bool is_the_hosts = sources.in_user_namespace && spec.network == Network::host;
     plan.setup.push_back(
         {.kind = StepKind::new_mount,
          .place = Place::sys,
          .path = "sys",
          .source = "sysfs",
-         .device_name = is_the_hosts ? "/sys" : nullptr,
+         .device_name = shows_the_hosts_sys(spec, sources) ? "/sys" : nullptr,
          .flags = kLockedAttributes | (spec.privileged ? 0 : uint64_t{MOUNT_ATTR_RDONLY})});
     plan.setup.push_back({.kind = StepKind::enter, .place = Place::sys});
     if (!spec.privileged)
@@ -163,6 +166,12 @@ void plan_sysfs(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan
 // cgroup2 shows the cgroup namespace of who mounts it.
 void plan_sys(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
     plan_sysfs(spec, sources, plan);
+    // mount(2) puts no filesystem onto itself (EBUSY), and the host's own cgroup2 may be there.
+    if (sources.has_cgroup2 && shows_the_hosts_sys(spec, sources))
+        plan.setup.push_back({.kind = StepKind::mount_here,
+                              .path = "fs/cgroup",
+                              .source = "tmpfs",
+                              .flags = kLocked | MS_RDONLY});
     if (sources.has_cgroup2)
         plan.setup.push_back(
             {.kind = StepKind::mount_here,

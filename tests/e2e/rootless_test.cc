@@ -138,8 +138,8 @@ TEST_F(Rootless, WorksAsWithRoot) {
     EXPECT_EQ(run({"--no-init"}, {"/bin/probe", "exit", "7"}).code(), 7);
     EXPECT_EQ(run({"--read-only", "--tmpfs", "/x"}, {"probe", "write", "/x/y", "z"}).out, "ok\n");
     EXPECT_EQ(run({"--read-only"}, {"probe", "write", "/y", "z"}).out, "error EROFS\n");
-    EXPECT_EQ(run({"--network", "host"}, {"ls", "-d", "/sys/class/net/lo"}).out,
-              "/sys/class/net/lo\n");
+    const Finished host = run({"--network", "host"}, {"ls", "-d", "/sys/class/net/lo"});
+    EXPECT_EQ(host.out, "/sys/class/net/lo\n") << host.err;
     expect_failure(run({}, {"/nope"}), "/nope", 127);
 }
 
