@@ -150,19 +150,25 @@ std::string escaped_label(std::string_view value) {
     return escaped;
 }
 
-Result<Fd> Metrics::open(const MetricsAddress& address) {
-    if (address.path.empty())
-        return TRY(listen_tcp(address.host, address.port), "listen on {} port {}", address.host,
-                   address.port);
-    auto socket = listen_unix(AT_FDCWD, address.path);
+Result<MetricsSocket> MetricsSocket::open(const MetricsAddress& address) {
+    const std::string& path = address.path;
+    if (path.empty())
+        return MetricsSocket(TRY(listen_tcp(address.host, address.port), "listen on {} port {}",
+                                 address.host, address.port),
+                             path);
+    auto socket = listen_unix(AT_FDCWD, path);
     if (!socket && socket.error().is(EADDRINUSE)) {
         // One that a killed run has left: nobody listens there.
-        auto other = connect_unix(AT_FDCWD, address.path);
-        if (!other && other.error().is(ECONNREFUSED) &&
-            sys::unlinkat(AT_FDCWD, address.path.c_str()))
-            socket = listen_unix(AT_FDCWD, address.path);
+        auto other = connect_unix(AT_FDCWD, path);
+        if (!other && other.error().is(ECONNREFUSED) && sys::unlinkat(AT_FDCWD, path.c_str()))
+            socket = listen_unix(AT_FDCWD, path);
     }
-    return TRY(std::move(socket), "listen on {}", printable(address.path));
+    return MetricsSocket(TRY(std::move(socket), "listen on {}", printable(path)), path);
+}
+
+MetricsSocket::~MetricsSocket() {
+    if (!path_.empty())
+        (void)sys::unlinkat(AT_FDCWD, path_.c_str());
 }
 
 Metrics::Metrics(loop::Reactor& reactor, const Sources& sources)
@@ -170,12 +176,6 @@ Metrics::Metrics(loop::Reactor& reactor, const Sources& sources)
       server_(reactor, *this, loop::Source::metrics,
               {.refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
                           "Connection: close\r\n\r\n"}) {}
-
-void Metrics::finish(const MetricsAddress& address) {
-    server_.shut();
-    if (!address.path.empty())
-        (void)sys::unlinkat(AT_FDCWD, address.path.c_str());
-}
 
 // ---- requests -----------------------------------------------------------------------------------
 

@@ -140,7 +140,7 @@ class Session final : public loop::FleetObserver,
     std::optional<loop::Fleet> fleet_;
     std::optional<loop::Supervisor> supervisor_;
     std::optional<Control> control_;
-    Fd metrics_socket_;  // until it is listened on
+    std::optional<MetricsSocket> metrics_socket_;
     std::optional<Metrics> metrics_;
     bool has_failed_ = false;
     bool is_held_ = false;  // starts wait until sigil's own output has room
@@ -200,7 +200,7 @@ Result<void> Session::open_manager() {
 Result<void> Session::open_outputs() {
     reactor_.attach(*this);  // before what is written at a turn's end: it may add some
     if (request_.metrics)
-        metrics_socket_ = TRY(Metrics::open(*request_.metrics), "--metrics");
+        metrics_socket_.emplace(TRY(MetricsSocket::open(*request_.metrics), "--metrics"));
     if (request_.report)
         report_ = TRY(LineStream::open(*request_.report,
                                        request_.is_many() ? Existing::emptied : Existing::replaced,
@@ -277,7 +277,7 @@ Result<void> Session::open_ring(unsigned entries) {
     if (metrics_socket_) {
         metrics_.emplace(reactor_,
                          Metrics::Sources{*fleet_, streams_.get(), context_.cgroups.get()});
-        metrics_->listen(std::move(metrics_socket_));
+        metrics_->listen(metrics_socket_->take());
     }
     return {};
 }
@@ -341,7 +341,8 @@ Result<int> Session::run() {
     if (control_)
         control_->finish();
     if (metrics_)
-        metrics_->finish(*request_.metrics);
+        metrics_->finish();
+    metrics_socket_.reset();  // what follows may not come back
     record_->release();
     TRY(std::move(turned));
     const int code = finish();

@@ -51,6 +51,7 @@ struct UserRanges::State {
     std::mutex mutex;
     std::vector<Slot> slots;
     std::vector<FirstIds> all;
+    bool is_released = false;
 };
 
 std::vector<FirstIds> cut(const SubordinateIds& ids) {
@@ -133,6 +134,8 @@ Result<bool> UserRanges::State::lock(const FirstIds& first) {
 // The locks stay: the descriptors may be another thread's own.
 void UserRanges::release() {
     const std::lock_guard lock(state_->mutex);
+    if (std::exchange(state_->is_released, true))  // another's may be there by now
+        return;
     for (const State::Slot& slot : state_->slots)
         (void)sys::unlinkat(AT_FDCWD, state_->path_of(slot.first).c_str());
 }
