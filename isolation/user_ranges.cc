@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/parse.h"
+#include "core/run_record.h"
 #include "core/sys.h"
 #include "core/try.h"
 
@@ -13,7 +14,6 @@ namespace sigil::isolation {
 namespace {
 
 constexpr IdRange kUnlisted = {0x70000000, 0x7ffd0000 - 0x70000000};
-constexpr mode_t kPrivate = 0700;
 constexpr mode_t kPrivateFile = 0600;
 
 std::vector<uint32_t> pieces(const std::vector<IdRange>& ranges) {
@@ -22,13 +22,6 @@ std::vector<uint32_t> pieces(const std::vector<IdRange>& ranges) {
         for (uint32_t at = 0; range.count - at >= kIdsOfAContainer; at += kIdsOfAContainer)
             firsts.push_back(range.first + at);
     return firsts;
-}
-
-Result<void> make_if_missing(const std::string& path) {
-    auto made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
-    if (!made && !made.error().is(EEXIST))
-        TRY(std::move(made), "make {}", path);
-    return {};
 }
 
 }  // namespace
@@ -91,8 +84,9 @@ Result<size_t> UserRanges::State::find() {
         if (all.empty())
             return failure("/etc/subuid and /etc/subgid have fewer than {} IDs for containers",
                            kIdsOfAContainer);
-        TRY(make_if_missing(root));
-        TRY(make_if_missing(root + "/users"));
+        TRY(check_root(root), "--root {}", printable(root));
+        TRY(sys::make_private(root));
+        TRY(sys::make_private(root + "/users"));
         TRY(remove_left());
     }
     const uint64_t begin = sys::random_below(all.size());
