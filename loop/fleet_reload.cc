@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include <algorithm>
-#include <unordered_set>
 #include <span>
+#include <unordered_set>
 
 #include "core/try.h"
 #include "isolation/cgroup_host.h"
