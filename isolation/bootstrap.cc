@@ -240,12 +240,11 @@ void run_steps(Child& child, std::span<const Step> steps, Phase phase) {
 // The command's process, PID 2, is started before the init's own execve: it never waits for that.
 void fork_target(Child& child) {
     LaunchReport& report = *child.plan->report;
-    clone_args arguments = {};
-    arguments.flags = CLONE_VM | CLONE_VFORK;
-    arguments.exit_signal = SIGCHLD;
-    arguments.stack = reinterpret_cast<uint64_t>(child.plan->second_stack);
-    arguments.stack_size = child.plan->second_stack_size;
-    long pid = clone_onto_stack(&arguments, run_target, &child);
+    // Not clone3: the container's filter may be there already, and knows none.
+    long pid = clone_onto_stack(CLONE_VM | CLONE_VFORK | SIGCHLD,
+                                static_cast<char*>(child.plan->second_stack) +
+                                    child.plan->second_stack_size,
+                                run_target, &child);
     if (pid < 0) {
         report.phase = Phase::target;
         report.error = static_cast<int>(-pid);

@@ -1,6 +1,6 @@
 // Classic BPF that finds what is to be done with a system call: the code generator behind
-// isolation/seccomp. Ranges of numbers, found by a binary search; conditions on arguments, tried in
-// turn.
+// isolation/seccomp. Ranges of numbers, found by a binary search in which those that
+// hold more numbers are found sooner; conditions on arguments, tried in turn; outcomes shared.
 #pragma once
 
 #include <linux/filter.h>
@@ -27,12 +27,16 @@ struct Condition {
     Comparison comparison;
     uint64_t value;
     uint64_t value_two;
+
+    bool operator==(const Condition&) const = default;
 };
 
 // What happens when all the conditions, each of another argument, hold.
 struct Case {
     std::vector<Condition> conditions;
     uint32_t action;  // SECCOMP_RET_*, with its data
+
+    bool operator==(const Case&) const = default;
 };
 
 // From this number on, up to the next range's.

@@ -6,6 +6,7 @@
 #include <linux/mount.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/raw_syscall.h"
 #include "isolation/child.h"
@@ -18,6 +19,10 @@ namespace {
 long bind_mask(int mask, const char*& first, const char* name) {
     if (first)
         return mount_call(first, name, nullptr, MS_BIND, nullptr);
+    // A tree that goes unused costs a grace period of RCU when it is closed (namespace_unlock() in
+    // fs/namespace.c), and most names are not in every kernel.
+    if (long seen = raw::call(__NR_faccessat, AT_FDCWD, name, F_OK); seen < 0)
+        return seen;
     long tree =
         raw::call(__NR_open_tree, mask, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     if (tree < 0)

@@ -12,7 +12,8 @@ namespace {
 
 std::shared_ptr<const SeccompProgram> prepared(std::span<const sock_filter> instructions) {
     return std::make_shared<const SeccompProgram>(
-        SeccompProgram{{instructions.begin(), instructions.end()}});
+        SeccompProgram{.instructions = {instructions.begin(), instructions.end()},
+                       .admits_launch = true});
 }
 
 }  // namespace
