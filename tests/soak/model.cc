@@ -1,0 +1,99 @@
+#include "model.h"
+
+#include <signal.h>
+
+#include <gtest/gtest.h>
+
+#include "events.h"
+
+namespace sigil::e2e {
+
+uint64_t Model::count(const std::string& event) const {
+    const auto found = counts_.find(event);
+    return found == counts_.end() ? 0 : found->second;
+}
+
+void Model::take(std::string_view line) {
+    const rapidjson::Document event = parse_report(std::string(line) + "\n");
+    const std::string name = EventLog::text(event, "event");
+    const std::string id = EventLog::text(event, "id");
+    SCOPED_TRACE(std::string(line));
+    EXPECT_FALSE(is_over()) << "after the summary";
+    EXPECT_EQ(EventLog::number(event, "seq"), sequence_ + 1);
+    EXPECT_GE(EventLog::number(event, "mono_us"), time_);
+    sequence_ = EventLog::number(event, "seq");
+    time_ = EventLog::number(event, "mono_us");
+    ++counts_[name];
+    if (name == "summary") {
+        summed_restarts_ = EventLog::number(event, "restarts");
+        return;
+    }
+    EXPECT_TRUE(habits_.contains(id)) << "nobody asked for it";
+    Life& life = lives_[id];
+    const auto pid = static_cast<pid_t>(EventLog::number(event, "pid"));
+    if (name == "created") {
+        EXPECT_EQ(life.status, Status::none) << "twice at once";
+        life = {.status = Status::created};
+    } else if (name == "started") {
+        began(id, life, pid);
+    } else if (name == "ready" || name == "oom") {
+        EXPECT_EQ(life.status, Status::running);
+    } else if (name == "stopping") {
+        EXPECT_NE(life.status, Status::none);
+        EXPECT_FALSE(life.is_stopping);
+        life.is_stopping = true;
+    } else if (name == "exited") {
+        ended(id, life, event);
+    } else if (name == "restarting") {
+        EXPECT_EQ(life.status, Status::none);
+        life = {.status = Status::resting};
+    } else {
+        ADD_FAILURE() << "an event that has no place here";
+    }
+}
+
+void Model::began(const std::string& id, Life& life, pid_t pid) {
+    EXPECT_TRUE(life.status == Status::created || life.status == Status::resting);
+    EXPECT_GT(pid, 0);
+    EXPECT_FALSE(live_.contains(pid)) << "two of one pid";
+    killed_.erase(pid);  // that of another, long ago
+    live_[pid] = id;
+    life.status = Status::running;
+    life.pid = pid;
+}
+
+void Model::ended(const std::string& id, Life& life, const rapidjson::Document& event) {
+    const std::string cause = EventLog::text(event, "cause");
+    ++causes_[cause];
+    EXPECT_EQ(life.status, Status::running) << "its end without its start";
+    EXPECT_EQ(EventLog::number(event, "pid"), life.pid);
+    const Habit& habit = habits_[id];
+    const bool was_killed = killed_.erase(life.pid) > 0;
+    if (cause == "exited") {
+        EXPECT_EQ(EventLog::number(event, "exit_code"), habit.code.value_or(-1));
+        EXPECT_FALSE(life.is_stopping);
+    } else if (cause == "signaled") {
+        EXPECT_TRUE(was_killed || habit.kills_itself);
+        EXPECT_EQ(EventLog::text(event, "signal"), "SIGKILL");
+        EXPECT_FALSE(life.is_stopping);
+    } else if (cause == "stopped") {
+        EXPECT_TRUE(life.is_stopping);
+    } else if (cause == "timeout") {
+        EXPECT_TRUE(habit.has_timeout);
+    } else {
+        ADD_FAILURE() << "a cause that nobody gave";
+    }
+    live_.erase(life.pid);
+    life = {};
+}
+
+void Model::expect_complete() const {
+    EXPECT_TRUE(is_over());
+    EXPECT_EQ(count("started"), count("exited"));
+    for (const auto& [id, life] : lives_)
+        EXPECT_TRUE(life.status == Status::none || life.status == Status::resting)
+            << id << " has no end";
+    EXPECT_EQ(summed_restarts_, static_cast<int64_t>(count("restarting")));
+}
+
+}  // namespace sigil::e2e
