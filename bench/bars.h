@@ -29,6 +29,14 @@ inline constexpr double kOciToCrun = 0.4;
 inline constexpr double kOciToRunc = 0.12;
 inline constexpr double kExecToCrun = 0.4;
 
+// A signal's way inside, to that through an init with as many hops; and how long after the last
+// container's start the process manager knows, in microseconds.
+inline constexpr double kSignalToInit = 1.1;
+inline constexpr double kReadyUs = 1000;
+
+// Output through a terminal, to script(1)'s: at least.
+inline constexpr double kPtyToScript = 0.9;
+
 // Many containers of one process.
 inline constexpr double kRateToFloor = 1.3;  // at least, as the next two
 inline constexpr double kRateToCrun = 8;

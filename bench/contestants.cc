@@ -73,7 +73,11 @@ bool FieldOptions::wants(const std::string& name) const {
 }
 
 std::vector<Command> guests() {
-    return {{"/true"}, {"/pause"}, {"/stamp", "/stamps", "0"}, {"/stamp", "/stamps", "1", "stay"}};
+    return {{"/true"},
+            {"/pause"},
+            {"/stamp", "/stamps", "0"},
+            {"/stamp", "/stamps", "1", "stay"},
+            {"/catch", "/caught"}};
 }
 
 Field::Field(const FieldOptions& options, const Workspace& workspace, const Runner& runner)

@@ -40,8 +40,8 @@ struct Skipped {
     std::string reason;
 };
 
-// What runs inside: `true`, `pause`, and `stamp` in its two ways, writing into the rootfs's /stamps
-// (stamp.cc).
+// What runs inside: `true`, `pause`, `stamp` in its two ways, writing into the rootfs's /stamps
+// (stamp.cc), and `catch`, writing into /caught (catch.cc).
 std::vector<Command> guests();
 
 class Field {

@@ -50,6 +50,7 @@ void make_rootfs(const std::string& rootfs, const std::string& guests) {
     copy(guests + "/sigil-bench-true", rootfs + "/true");
     copy(guests + "/sigil-bench-pause", rootfs + "/pause");
     copy(guests + "/sigil-bench-stamp", rootfs + "/stamp");
+    copy(guests + "/sigil-bench-catch", rootfs + "/catch");
     const std::string busybox = find_program("busybox");
     if (!busybox.empty())
         copy(busybox, rootfs + "/bin/busybox");

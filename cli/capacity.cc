@@ -41,10 +41,11 @@ uint64_t available_memory() {
     return kilobytes == UINT64_MAX ? kilobytes : kilobytes * 1024;
 }
 
-// A pidfd, memory.events, and pipes where its output goes through sigil.
+// A pidfd, memory.events, and where its output goes through sigil: two pipes, or one and a file.
 uint64_t files_of_each(const RunRequest& request) {
     const bool is_read =
-        !request.log_dir && request.output != Output::discard && request.output != Output::inherit;
+        request.log_max_size || (!request.log_dir && request.output != Output::discard &&
+                                 request.output != Output::inherit);
     return is_read ? 4 : 2;
 }
 

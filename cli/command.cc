@@ -17,7 +17,7 @@ std::string version_text() {
     return "sigil " SIGIL_VERSION "\n";
 }
 
-std::string top_help() {
+std::string main_help() {
     std::string text =
         "sigil: a Linux container runtime\n"
         "\n"
@@ -37,7 +37,7 @@ std::string help_help() {
 
 Result<int> help(Arguments arguments) {
     if (arguments.empty() || std::string_view(arguments[0]) == "help") {
-        print(top_help());
+        print(main_help());
         return 0;
     }
     const Command* command = find_command(arguments[0]);
@@ -71,8 +71,11 @@ constexpr std::array kCommands = {
     Command{"resume", "Have a paused container go on", oci::resume_help, oci::resume},
     Command{"update", "Change the limits of a container", oci::update_help, oci::update,
             oci::update_shapes},
-    Command{"events", "Tell what a container uses", oci::events_help, oci::events,
-            oci::events_shapes},
+    Command{"events", "Tell what a container uses, or what happens in a run", oci::events_help,
+            oci::events, oci::events_shapes},
+    Command{"top", "Show what the containers use, as a live table", top_help, top, top_shapes},
+    Command{"stats", "Show what containers use, once", stats_help, stats, stats_shapes},
+    Command{"logs", "Show what a container of a run has written", logs_help, logs, logs_shapes},
     Command{"delete", "Remove what is left of a container", oci::delete_help, oci::delete_container,
             oci::delete_shapes},
     Command{"spec", "Write a config.json to start a bundle from", spec_help, spec, spec_shapes,

@@ -78,10 +78,14 @@ Finding check_capabilities(const Host&) {
         return {Verdict::failure, own.error().message(), {}};
     auto bit = [](int number) { return uint64_t{1} << number; };
     const bool is_root = ::geteuid() == 0;
+    if (!is_root && *own == 0)
+        return {Verdict::note,
+                "none: an ordinary user's containers are in a user namespace, their root is that "
+                "user",
+                {}};
     if (!(*own & bit(CAP_SYS_ADMIN)))
         return {Verdict::warning, "not SYS_ADMIN: no namespaces but a user's",
-                is_root ? "start the container that this is with all capabilities (--privileged)"
-                        : "run it as root: sudo sigil ..."};
+                "start the container that this is with all capabilities (--privileged)"};
     const uint64_t wanted = default_capabilities() | bit(CAP_SYS_ADMIN) | bit(CAP_NET_ADMIN) |
                             bit(CAP_MKNOD) | bit(CAP_SYS_RESOURCE);
     const uint64_t missing = wanted & ~*own;

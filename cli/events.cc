@@ -26,12 +26,14 @@ std::string wall_time() {
 template <typename Fill>
 size_t EventStream::write(loop::Token owner, std::string_view event, std::string_view name,
                           Fill fill) {
-    if (!lines_->is_open())
+    ++sequence_;
+    const bool is_written = lines_ && lines_->is_open();
+    if (!is_written && !tap_)
         return 0;
     buffer_.Clear();
     JsonWriter json(buffer_);
     json.StartObject();
-    add(json, "seq", static_cast<int64_t>(++sequence_));
+    add(json, "seq", static_cast<int64_t>(sequence_));
     add(json, "mono_us", sys::monotonic_now().count() / 1000);
     add(json, "time", wall_time());
     add(json, "event", event);
@@ -40,12 +42,17 @@ size_t EventStream::write(loop::Token owner, std::string_view event, std::string
     fill(json);
     json.EndObject();
     buffer_.Put('\n');
-    return lines_->add(owner, {buffer_.GetString(), buffer_.GetSize()});
+    const std::string_view line(buffer_.GetString(), buffer_.GetSize());
+    if (tap_)
+        tap_->told(line);
+    return is_written ? lines_->add(owner, line) : 0;
 }
 
-Result<std::unique_ptr<EventStream>> EventStream::open(std::string_view target,
+Result<std::unique_ptr<EventStream>> EventStream::open(const std::optional<std::string>& target,
                                                        loop::Reactor& reactor) {
-    auto lines = TRY(LineStream::open(target, reactor, loop::Source::events));
+    std::unique_ptr<LineStream> lines;
+    if (target)
+        lines = TRY(LineStream::open(*target, Existing::emptied, reactor, loop::Source::events));
     return std::unique_ptr<EventStream>(new EventStream(std::move(lines)));
 }
 
@@ -97,9 +104,11 @@ size_t EventStream::output(loop::Token owner, std::string_view name, std::string
     });
 }
 
-void EventStream::summary(const loop::Summary& summary, loop::Time elapsed, const char* ring) {
+void EventStream::summary(const loop::Summary& summary, const std::optional<loop::LostOutput>& lost,
+                          loop::Time elapsed, const char* ring) {
     write({}, "summary", {}, [&](JsonWriter& json) {
         add_summary(json, summary, elapsed);
+        add_lost_output(json, lost);
         add(json, "ring", ring);
     });
 }

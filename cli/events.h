@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,9 +21,19 @@ namespace sigil::cli {
 
 class EventStream {
   public:
-    // "FILE", "fd:N", or "-" for stdout. An existing file is emptied.
-    static Result<std::unique_ptr<EventStream>> open(std::string_view target,
+    // "FILE", "fd:N", or "-" for stdout. An existing file is emptied. Without a target only `tap`
+    // gets them.
+    static Result<std::unique_ptr<EventStream>> open(const std::optional<std::string>& target,
                                                      loop::Reactor& reactor);
+
+    // Who follows the events too: gets each line with its end.
+    class Tap {
+      public:
+        virtual ~Tap() = default;
+        virtual void told(std::string_view line) = 0;
+    };
+    // Null: nobody, and without a target nothing is made.
+    void tap(Tap* tap) { tap_ = tap; }
 
     // What happened to the container of that name; for some events, with more.
     void tell(std::string_view event, std::string_view name);
@@ -37,9 +48,11 @@ class EventStream {
     size_t output(loop::Token owner, std::string_view name, std::string_view stream,
                   std::string_view text);
     // `ring`: what the run waited by.
-    void summary(const loop::Summary& summary, loop::Time elapsed, const char* ring);
+    void summary(const loop::Summary& summary, const std::optional<loop::LostOutput>& lost,
+                 loop::Time elapsed, const char* ring);
 
-    [[nodiscard]] LineStream& lines() { return *lines_; }
+    // Null without a target.
+    [[nodiscard]] LineStream* lines() { return lines_.get(); }
 
   private:
     explicit EventStream(std::unique_ptr<LineStream> lines) : lines_(std::move(lines)) {}
@@ -48,6 +61,7 @@ class EventStream {
     size_t write(loop::Token owner, std::string_view event, std::string_view name, Fill fill);
 
     std::unique_ptr<LineStream> lines_;
+    Tap* tap_ = nullptr;
     uint64_t sequence_ = 0;
     rapidjson::StringBuffer buffer_;
 };

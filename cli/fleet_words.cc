@@ -64,12 +64,17 @@ Result<void> check_output(const RunRequest& request) {
         return failure("--output events: it needs --events");
     if (output == Output::inherit && request.log_dir)
         return failure("--log-dir: with --output inherit, sigil sees nothing that it could log");
-    const bool is_read = output == Output::prefix || output == Output::events ||
+    if (request.log_max_size && !request.log_dir)
+        return failure("--log-max-size: it needs --log-dir");
+    if (request.log_max_files && !request.log_max_size)
+        return failure("--log-max-files: it needs --log-max-size");
+    const bool is_read = request.log_max_size || output == Output::prefix ||
+                         output == Output::events ||
                          (output == Output::automatic && request.is_many() && !request.log_dir);
     if (request.log_policy == LogPolicy::drop && !is_read)
         return failure(
             "--log-policy drop: it needs output that goes through sigil: --output prefix or "
-            "events");
+            "events, or --log-max-size");
     if (request.events == "-" && request.report == "-")
         return failure("--report: --events goes to stdout already");
     return {};
@@ -137,6 +142,25 @@ Result<loop::RingChoice> parse_ring(std::string_view text) {
     if (text == "epoll")
         return loop::RingChoice::epoll;
     return failure("'{}' is none of auto, uring, epoll", printable(text));
+}
+
+Result<MetricsAddress> parse_metrics(std::string_view text) {
+    constexpr std::string_view kUnix = "unix:";
+    constexpr const char* kLoopback = "127.0.0.1";
+    if (text.starts_with(kUnix))
+        return MetricsAddress{.path = TRY(parse_path(text.substr(kUnix.size()))), .host = {}};
+    const size_t colon = text.rfind(':');
+    std::string_view host =
+        colon == std::string_view::npos ? std::string_view(kLoopback) : text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']'))
+        host = host.substr(1, host.size() - 2);
+    const uint64_t port = TRY(parse_number(text.substr(colon + 1), UINT16_MAX));
+    if (port == 0)
+        return failure("port 0 is none");
+    if (host.empty())
+        return failure("'{}': the address is missing", printable(text));
+    return MetricsAddress{
+        .path = {}, .host = std::string(host), .port = static_cast<uint16_t>(port)};
 }
 
 Result<Notify> parse_notify(std::string_view text) {

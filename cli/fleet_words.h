@@ -22,6 +22,8 @@ Result<std::string> parse_path(std::string_view text);
 Result<Output> parse_output(std::string_view text);
 Result<LogPolicy> parse_log_policy(std::string_view text);
 Result<loop::RingChoice> parse_ring(std::string_view text);
+// "unix:PATH", "9100", "127.0.0.1:9100", "[::1]:9100".
+Result<MetricsAddress> parse_metrics(std::string_view text);
 Result<Notify> parse_notify(std::string_view text);
 // An open descriptor above 2.
 Result<int> parse_notification_fd(std::string_view text);

@@ -7,16 +7,20 @@
 #include <array>
 #include <bitset>
 #include <cmath>
+#include <filesystem>
 #include <unordered_map>
 
 #include <rapidjson/document.h>
 
 #include "cli/container_words.h"
+#include "cli/device_words.h"
 #include "cli/line_reader.h"
 #include "cli/seccomp_words.h"
 #include "core/environment.h"
 #include "core/json_reader.h"
+#include "core/oci.h"
 #include "core/parse.h"
+#include "core/spec_reader.h"
 #include "core/try.h"
 
 namespace sigil::cli {
@@ -59,6 +63,7 @@ constexpr std::array kAliases = {
     Alias{"binds", "bind"},
     Alias{"pids", "pids-limit"},
     Alias{"ulimits", "ulimit"},
+    Alias{"devices", "device"},
     Alias{"env", "env", Kind::env},
     Alias{"mount", "mount", Kind::mounts},
     Alias{"mounts", "mount", Kind::mounts},
@@ -240,6 +245,45 @@ Result<void> add_mount_object(Spec& spec, const Value& object) {
     return add_mount(spec, std::move(mount), read_only);
 }
 
+// ---- a bundle ---------------------------------------------------------------------------------
+
+// Of a container whose bundle says what it is: what may be said beside it.
+constexpr std::array kBesideABundle = {
+    "name",        "env",        "workdir",     "timeout",     "stop-timeout",  "stop-signal",
+    "restart",     "memory",     "memory-high", "memory-swap", "oom-group",     "cpus",
+    "cpuset-cpus", "pids-limit", "io-max",      "cgroup-set",  "cgroup-parent", "after",
+    "stdin",       "stdout",     "stderr"};
+
+bool may_be_beside_a_bundle(Key key) {
+    switch (key.kind) {
+        case Kind::args:
+        case Kind::env:
+        case Kind::bundle:
+            return true;
+        case Kind::option:
+            return std::ranges::find(kBesideABundle, Text(run_options()[key.row].name)) !=
+                   kBesideABundle.end();
+        default:
+            return false;
+    }
+}
+
+// The container of a bundle in place of the defaults' own, but for how it is supervised.
+Result<void> take_bundle(Spec& spec, const std::string& path) {
+    std::error_code failed;
+    Spec bundle = TRY(read_bundle(std::filesystem::absolute(path, failed)));
+    // Between these and the command there is no one to run them: the launch is not its own.
+    const Hooks& hooks = bundle.oci->hooks;
+    if (!hooks.poststart.empty() || !hooks.poststop.empty())
+        return failure("hooks.{}: they need a run of this bundle alone: 'sigil run --bundle'",
+                       hooks.poststart.empty() ? "poststop" : "poststart");
+    bundle.timeout = spec.timeout;
+    bundle.stop_timeout = spec.stop_timeout;
+    bundle.init = false;
+    spec = std::move(bundle);
+    return {};
+}
+
 // ---- one line ---------------------------------------------------------------------------------
 
 // A line's job in the making: the defaults, and one key after another on top.
@@ -269,6 +313,7 @@ class JobFiller {
     Result<void> note_capability_object(Text path, const Value& object);
     Result<void> apply_capabilities();
     Result<void> finish();
+    Result<void> finish_order();
 
     const RunRequest& defaults_;
     RunRequest request_;
@@ -278,9 +323,17 @@ class JobFiller {
 
 Result<Job> JobFiller::fill(const Value& object) {
     const Keys& keys = Keys::all();
+    const auto bundle = object.FindMember("bundle");
+    const bool has_bundle = bundle != object.MemberEnd();
+    if (has_bundle) {
+        const Text path = TRY(read_string(bundle->value), "bundle");
+        TRY(take_bundle(request_.job.spec, std::string(path)), "bundle");
+    }
     for (const auto& member : object.GetObject()) {
         const Text path = view(member.name);
         const Key key = TRY(keys.find(path));
+        if (has_bundle && !may_be_beside_a_bundle(key))
+            return failure("{}: with a bundle, that is its config.json's to say", path);
         if (seen_[key.row])
             return failure("{}: given twice", path);
         seen_[key.row] = true;
@@ -322,9 +375,9 @@ Result<void> JobFiller::apply(Key key, Text path, const Value& value) {
         case Kind::capabilities:
             return note_capability_object(path, value);
         case Kind::bundle:
-            break;
+            return {};  // taken before all others
     }
-    return failure("{}: not supported yet", path);
+    return {};
 }
 
 Result<void> JobFiller::apply_option(size_t row, Text path, const Value& value) {
@@ -408,23 +461,33 @@ Result<void> JobFiller::finish() {
     Job& job = request_.job;
     Spec& spec = job.spec;
     keep_last_values(spec.env);
-    if (request_.seccomp != defaults_.seccomp ||
+    if (spec.oci)
+        return finish_order();
+    TRY(complete_privileged(spec), "privileged");
+    if (request_.seccomp != defaults_.seccomp || spec.privileged != defaults_.job.spec.privileged ||
         spec.capabilities != defaults_.job.spec.capabilities)  // else it is the default's
         TRY(set_seccomp(spec, request_.seccomp), "seccomp");
     if (spec.hostname.empty())
         spec.hostname = spec.name;
-    // A default that all come after one of them is not meant for that one.
-    const auto own = job.after.begin() + static_cast<ptrdiff_t>(defaults_.job.after.size());
-    if (!spec.name.empty() && std::find(own, job.after.end(), spec.name) != job.after.end())
-        return failure("after: {} can't come after itself", spec.name);
-    std::erase(job.after, spec.name);
-    std::ranges::sort(job.after);
-    job.after.erase(std::unique(job.after.begin(), job.after.end()), job.after.end());
+    TRY(finish_order());
     if (spec.args.empty())
         return failure("args: the command is missing");
     if (spec.args[0].empty())
         return failure("args[0]: the command is empty");
     return check_job(job, "");
+}
+
+Result<void> JobFiller::finish_order() {
+    Job& job = request_.job;
+    const std::string& name = job.spec.name;
+    // A default that all come after one of them is not meant for that one.
+    const auto own = job.after.begin() + static_cast<ptrdiff_t>(defaults_.job.after.size());
+    if (!name.empty() && std::find(own, job.after.end(), name) != job.after.end())
+        return failure("after: {} can't come after itself", name);
+    std::erase(job.after, name);
+    std::ranges::sort(job.after);
+    job.after.erase(std::unique(job.after.begin(), job.after.end()), job.after.end());
+    return {};
 }
 
 }  // namespace

@@ -20,13 +20,19 @@
 
 namespace sigil::cli {
 
+// What becomes of a file that is there already.
+enum class Existing : uint8_t {
+    emptied,   // at once
+    replaced,  // once the stream is closed: until its lines are there, those of before are
+};
+
 class LineStream final : public loop::Handler,
                          public loop::TurnEnd,
                          private loop::Destination::Client {
   public:
-    // An existing file is emptied. Completions come by `source`, which is its alone.
-    static Result<std::unique_ptr<LineStream>> open(std::string_view target, loop::Reactor& reactor,
-                                                    loop::Source source);
+    // Completions come by `source`, which is its alone.
+    static Result<std::unique_ptr<LineStream>> open(std::string_view target, Existing existing,
+                                                    loop::Reactor& reactor, loop::Source source);
 
     // Whether a line is still taken; where none is, none need be made.
     [[nodiscard]] bool is_open() const { return is_open_; }
@@ -41,7 +47,7 @@ class LineStream final : public loop::Handler,
     // Waits for the reader no longer; the number of bytes that it has not taken.
     size_t give_up();
     // The first error that a write had, once nothing is pending.
-    Result<void> close() { return std::move(written_); }
+    Result<void> close();
 
     void complete(const loop::Completion& completion) override;
 
@@ -53,6 +59,7 @@ class LineStream final : public loop::Handler,
     Fd file_;
     std::optional<loop::Destination> destination_;  // unless it is a regular file
     std::string gathered_;                          // for a regular file
+    std::optional<uint64_t> replaces_;  // a regular file's bytes so far; what is behind them goes
     bool is_open_ = true;
     Result<void> written_;
 };

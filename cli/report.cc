@@ -1,10 +1,8 @@
 #include "cli/report.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -100,6 +98,16 @@ void add_memory(JsonWriter& json, const loop::Outcome& outcome) {
     json.EndObject();
 }
 
+void add_lost_output(JsonWriter& json, const std::optional<loop::LostOutput>& lost) {
+    if (!lost)
+        return;
+    json.Key("log");
+    json.StartObject();
+    add(json, "lost_bytes", static_cast<int64_t>(lost->bytes));
+    add(json, "lost_lines", static_cast<int64_t>(lost->lines));
+    json.EndObject();
+}
+
 std::string describe_message(std::string_view name, std::string_view message, Level level) {
     if (globals().log_format == LogFormat::json && globals().log.empty())
         return message_json(level, name, message);
@@ -154,6 +162,7 @@ void add_report(JsonWriter& json, const loop::Outcome& outcome) {
     }
     add_usage(json, outcome.usage);
     add_memory(json, outcome);
+    add_lost_output(json, outcome.lost_output);
     add_phases(json, outcome.times);
 }
 
@@ -186,44 +195,6 @@ void add_summary(JsonWriter& json, const loop::Summary& summary, loop::Time elap
 bool takes_more(int fd) {
     pollfd watched = {.fd = fd, .events = POLLOUT, .revents = 0};
     return ::poll(&watched, 1, 0) > 0;
-}
-
-// "-", "fd:N" or a path.
-Result<Fd> open_for_writing(std::string_view target, bool empties) {
-    if (target == "-" || target.starts_with("fd:")) {
-        const int number = target == "-"
-                               ? STDOUT_FILENO
-                               : static_cast<int>(TRY(parse_number(target.substr(3), INT32_MAX)));
-        const int copy = ::fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-        if (copy < 0)
-            return failure("descriptor {} is not open", number);
-        Fd file(copy);
-        if ((::fcntl(copy, F_GETFL) & O_ACCMODE) == O_RDONLY)
-            return failure("descriptor {} is not open for writing", number);
-        return file;
-    }
-    const int flags = O_WRONLY | O_CREAT | O_NOCTTY | (empties ? O_TRUNC : 0);
-    return TRY(sys::open(AT_FDCWD, std::string(target).c_str(), flags, 0644), "open {}",
-               printable(target));
-}
-
-Result<ReportFile> ReportFile::open(std::string_view target, bool is_many) {
-    ReportFile report;
-    report.file_ = TRY(open_for_writing(target, is_many));
-    const bool is_path = target != "-" && !target.starts_with("fd:");
-    if (is_path && !is_many)
-        report.is_regular_ =
-            S_ISREG(TRY(sys::stat(report.file_.get(), "", AT_EMPTY_PATH)).stx_mode);
-    return report;
-}
-
-Result<void> ReportFile::write(std::string_view name, const loop::Outcome& outcome) {
-    const std::string line = report_json(name, outcome) + "\n";
-    TRY(sys::write_all(file_.get(), line));
-    // What an earlier run left goes only now that this one's report is there.
-    if (is_regular_ && ::ftruncate(file_.get(), static_cast<off_t>(line.size())) < 0)
-        return failure("truncate");
-    return {};
 }
 
 }  // namespace sigil::cli

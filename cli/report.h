@@ -24,30 +24,15 @@ void print_error(std::string_view name, const Error& error);
 // "out of memory: ...": which limit fired, how many processes died, the peak.
 std::string describe_out_of_memory(const loop::Outcome& outcome);
 
-// Where --report goes: opened before the container starts, so that a path that can't be written is
-// an error while nothing has happened yet; written once, at the end.
-class ReportFile {
-  public:
-    // "FILE", "fd:N", or "-" for stdout. Of many containers each has a line, in the order in which
-    // they end.
-    static Result<ReportFile> open(std::string_view target, bool is_many);
-    Result<void> write(std::string_view name, const loop::Outcome& outcome);
-
-  private:
-    Fd file_;
-    bool is_regular_ = false;
-};
-
 // The members of a report but the id; those of a summary.
 void add_report(JsonWriter& json, const loop::Outcome& outcome);
 void add_memory(JsonWriter& json, const loop::Outcome& outcome);
+// "log": what of it is lost; nothing where that is not known.
+void add_lost_output(JsonWriter& json, const std::optional<loop::LostOutput>& lost);
 void add_summary(JsonWriter& json, const loop::Summary& summary, loop::Time elapsed);
 
 // Whether a short write would not wait.
 bool takes_more(int fd);
-
-// What --report and --events write to: "FILE", "fd:N", or "-" for stdout.
-Result<Fd> open_for_writing(std::string_view target, bool empties);
 
 // One JSON object, without a newline.
 std::string report_json(std::string_view name, const loop::Outcome& outcome);

@@ -12,9 +12,11 @@
 
 #include "cli/capacity.h"
 #include "cli/command.h"
+#include "cli/control.h"
 #include "cli/events.h"
 #include "cli/job_source.h"
 #include "cli/manager.h"
+#include "cli/metrics.h"
 #include "cli/oci/run_bundle.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -25,6 +27,7 @@
 #include "core/try.h"
 #include "isolation/launch.h"
 #include "isolation/launch_plan.h"
+#include "isolation/rootless.h"
 #include "isolation/sweep.h"
 #include "loop/fleet.h"
 #include "loop/launcher.h"
@@ -43,7 +46,7 @@ namespace {
 constexpr auto kSettled = std::chrono::milliseconds(200);
 constexpr unsigned kRingEntriesForOne = 16;  // it has at most six operations in flight
 constexpr unsigned kRingEntriesForMany = 1024;
-// Bytes of events that nobody has read, beyond which nothing more is started.
+// Bytes of events, or of reports, that nobody has read, beyond which nothing more is started.
 constexpr size_t kMostEvents = size_t{1} << 20;
 
 // Everything that one `sigil run` holds. Lives until the process ends.
@@ -67,6 +70,7 @@ class Session final : public loop::FleetObserver,
     void restarting(const loop::Subject& subject, loop::Time delay, uint64_t attempt) override;
     void rejected(const std::string& name, uint64_t line, const Error& error) override;
     void warning(const loop::Subject& subject, const Error& error) override;
+    void gone(const std::string& name) override;
     void finished() override { try_end(); }
     bool has_room() override;
     void stopped_again() override;
@@ -79,8 +83,14 @@ class Session final : public loop::FleetObserver,
 
     size_t line(loop::Token id, const std::string& name, loop::Stream stream,
                 std::string_view text) override;
+    void tapped(const std::string& name, loop::Stream stream, std::string_view line) override {
+        control_->output(name, stream, line);
+    }
     void read_out(loop::Token id) override;
-    void dropped(const std::string& name, uint64_t bytes, uint64_t lines) override;
+    size_t bytes(loop::Token id, std::string_view bytes) override {
+        return streams_->log(id, bytes);
+    }
+    void dropped(loop::Token id, const std::string& name, uint64_t bytes, uint64_t lines) override;
     void drained(loop::Token id, const std::string& name) override;
     void warning(const Error& error) override {
         say({}, "warning: " + error.message(), Level::warning);
@@ -99,16 +109,19 @@ class Session final : public loop::FleetObserver,
     Result<void> start_one();
     Result<void> start_many();
     Result<void> open_manager();
+    void open_control();
     void tell_manager();
     void try_end();
     [[nodiscard]] int finish();
+    void close(LineStream* lines, const char* option);
+    static bool is_out(LineStream* lines);
     void say(std::string_view name, std::string_view message, Level level = Level::error);
 
     RunRequest request_;
     loop::Time requested_{};
     Terminal terminal_;
     std::unique_ptr<OwnTerminal> own_terminal_;
-    std::optional<ReportFile> report_;
+    std::unique_ptr<LineStream> report_;
     std::unique_ptr<EventStream> events_;
     std::unique_ptr<JobStreams> streams_;
     std::unique_ptr<Progress> progress_;
@@ -126,6 +139,9 @@ class Session final : public loop::FleetObserver,
     LineSource* lines_ = nullptr;  // the source, if it is lines
     std::optional<loop::Fleet> fleet_;
     std::optional<loop::Supervisor> supervisor_;
+    std::optional<Control> control_;
+    Fd metrics_socket_;  // until it is listened on
+    std::optional<Metrics> metrics_;
     bool has_failed_ = false;
     bool is_held_ = false;  // starts wait until sigil's own output has room
     bool is_summed_up_ = false;
@@ -182,17 +198,21 @@ Result<void> Session::open_manager() {
 }
 
 Result<void> Session::open_outputs() {
+    reactor_.attach(*this);  // before what is written at a turn's end: it may add some
+    if (request_.metrics)
+        metrics_socket_ = TRY(Metrics::open(*request_.metrics), "--metrics");
     if (request_.report)
-        report_ = TRY(ReportFile::open(*request_.report, request_.is_many()), "--report");
-    reactor_.attach(*this);  // before the events: it may add some
-    if (request_.events)
-        events_ = TRY(EventStream::open(*request_.events, reactor_), "--events");
+        report_ = TRY(LineStream::open(*request_.report,
+                                       request_.is_many() ? Existing::emptied : Existing::replaced,
+                                       reactor_, loop::Source::reports),
+                      "--report");
+    events_ = TRY(EventStream::open(request_.events, reactor_), "--events");
     progress_ = Progress::open(request_, requested_);
     if (progress_)
         reactor_.attach(*progress_);
     streams_ = TRY(JobStreams::open(request_, reactor_, *this));
-    if (events_ && streams_ && streams_->output())
-        events_->lines().on_written = [this](loop::Token owner, size_t bytes) {
+    if (events_->lines() && streams_ && streams_->output())
+        events_->lines()->on_written = [this](loop::Token owner, size_t bytes) {
             if (owner != loop::Token{})
                 streams_->output()->written(owner, bytes);
         };
@@ -254,6 +274,11 @@ Result<void> Session::open_ring(unsigned entries) {
     if (manager_)
         manager_->attach(reactor_);
     signals_->attach(reactor_, *fleet_, own_terminal_.get());
+    if (metrics_socket_) {
+        metrics_.emplace(reactor_,
+                         Metrics::Sources{*fleet_, streams_.get(), context_.cgroups.get()});
+        metrics_->listen(std::move(metrics_socket_));
+    }
     return {};
 }
 
@@ -273,6 +298,8 @@ Result<void> Session::start_one() {
     inline_->attach(reactor_, *supervisor_);
     for (auto& [token, outcome] : launched)
         supervisor_->launched(token, std::move(outcome));
+    // Nobody asks one that ends sooner, nor should it pay for being asked.
+    settling_.on_settled = [this] { open_control(); };
     settling_.attach(reactor_, requested_ + kSettled);
     return {};
 }
@@ -283,8 +310,19 @@ Result<void> Session::start_many() {
     if (lines_)
         lines_->attach(reactor_, *fleet_);
     settling_.attach_to_quiet(reactor_, kSettled);
+    open_control();
     fleet_->pump();
     return {};
+}
+
+// Without it the containers run all the same.
+void Session::open_control() {
+    auto socket = record_->listen();
+    if (!socket)
+        return say({}, "warning: no control socket: " + socket.error().message(), Level::warning);
+    control_.emplace(reactor_, Control::Sources{request_, *fleet_, streams_.get(), *events_,
+                                                record_->directory_name()});
+    control_->listen(std::move(*socket));
 }
 
 Result<int> Session::run() {
@@ -299,6 +337,12 @@ Result<int> Session::run() {
     if (!turned)
         supervisor_->abandon();
     context_.cgroup_parents->remove_made();
+    context_.user_ranges->release();
+    if (control_)
+        control_->finish();
+    if (metrics_)
+        metrics_->finish(*request_.metrics);
+    record_->release();
     TRY(std::move(turned));
     const int code = finish();
 #ifndef SIGIL_ORDERLY_EXIT
@@ -310,13 +354,26 @@ Result<int> Session::run() {
 int Session::finish() {
     if (progress_ && !has_given_up_)
         progress_->finish();
-    if (events_) {
-        if (auto written = events_->lines().close(); !written) {
-            say({}, std::move(written).error().in("--events").message());
-            has_failed_ = true;
-        }
-    }
+    close(events_->lines(), "--events");
+    close(report_.get(), "--report");
     return has_failed_ ? kExitRuntimeFailure : fleet_->summary().exit_code;
+}
+
+void Session::close(LineStream* lines, const char* option) {
+    if (!lines)
+        return;
+    if (auto written = lines->close(); !written) {
+        say({}, std::move(written).error().in(option).message());
+        has_failed_ = true;
+    }
+}
+
+// Whether all that goes through `lines` is written, or handed in to be.
+bool Session::is_out(LineStream* lines) {
+    if (!lines)
+        return true;
+    lines->turn_ended();
+    return lines->pending() == 0;
 }
 
 // ---- what happens -------------------------------------------------------------------------------
@@ -341,8 +398,7 @@ void Session::say(std::string_view name, std::string_view message, Level level) 
 }
 
 void Session::created(const loop::Subject& subject) {
-    if (events_)
-        events_->tell("created", subject.name);
+    events_->tell("created", subject.name);
 }
 
 void Session::terminal_opened(const loop::Subject& subject, Fd master) {
@@ -361,28 +417,23 @@ void Session::detached() {
 }
 
 void Session::started(const loop::Subject& subject, const loop::Outcome& so_far) {
-    if (!events_)
-        return;
     events_->started(subject.name, so_far);
 }
 
 void Session::ready(const loop::Subject& subject) {
-    if (events_)
-        events_->tell("ready", subject.name);
+    events_->tell("ready", subject.name);
 }
 
 void Session::out_of_memory(const loop::Subject& subject, const loop::Outcome& so_far) {
     if (!request_.quiet)
         say(subject.name, describe_out_of_memory(so_far), Level::warning);
-    if (events_)
-        events_->out_of_memory(subject.name, so_far);
+    events_->out_of_memory(subject.name, so_far);
 }
 
 void Session::stopping(const loop::Subject& subject) {
     if (manager_)
         manager_->extend(subject.spec.stop_timeout);
-    if (events_)
-        events_->tell("stopping", subject.name);
+    events_->tell("stopping", subject.name);
 }
 
 void Session::ended(const loop::Subject& subject, loop::Outcome&& outcome) {
@@ -390,20 +441,17 @@ void Session::ended(const loop::Subject& subject, loop::Outcome&& outcome) {
         own_terminal_->ended();
     if (manager_)
         manager_->forget(subject.tag);
+    if (streams_)
+        outcome.lost_output = streams_->take_lost(subject.tag);
     if (outcome.error)
         say(subject.name, outcome.error->message());
     else if (outcome.cause == loop::Cause::timeout && !request_.quiet)
         say(subject.name, "timeout: killed", Level::warning);
-    if (events_ && outcome.error)
+    if (outcome.error)
         events_->error(subject.name, *outcome.error);
-    if (events_)
-        events_->exited(subject.name, outcome);
-    if (!report_)
-        return;
-    if (auto written = report_->write(subject.name, outcome); !written) {
-        say(subject.name, std::move(written).error().in("--report").message());
-        has_failed_ = true;
-    }
+    events_->exited(subject.name, outcome);
+    if (report_ && report_->is_open())
+        report_->add({}, report_json(subject.name, outcome) + "\n");
 }
 
 void Session::restarting(const loop::Subject& subject, loop::Time delay, uint64_t attempt) {
@@ -411,22 +459,28 @@ void Session::restarting(const loop::Subject& subject, loop::Time delay, uint64_
         say(subject.name,
             fmt::format("restart {} in {} ms", attempt, delay / std::chrono::milliseconds(1)),
             Level::info);
-    if (events_)
-        events_->restarting(subject.name, delay, attempt);
+    events_->restarting(subject.name, delay, attempt);
 }
 
 void Session::rejected(const std::string& name, uint64_t line, const Error& error) {
     say(name, error.message());
-    if (events_)
-        events_->rejected(name, line, error);
+    events_->rejected(name, line, error);
 }
 
 void Session::warning(const loop::Subject& subject, const Error& error) {
     say(subject.name, "warning: " + error.message(), Level::warning);
 }
 
-void Session::drained(loop::Token, const std::string&) {
-    streams_->drained();
+void Session::drained(loop::Token id, const std::string& name) {
+    if (const auto tag = streams_->drained(id))
+        fleet_->streams_told(*tag);
+    if (control_)
+        control_->check_end(name);
+}
+
+void Session::gone(const std::string& name) {
+    if (control_)
+        control_->check_end(name);
 }
 
 size_t Session::line(loop::Token id, const std::string& name, loop::Stream stream,
@@ -446,8 +500,11 @@ void Session::read_out(loop::Token id) {
 bool Session::has_room() {
     const size_t parts = is_held_ ? 2 : 1;
     const loop::Output* output = streams_ ? streams_->output() : nullptr;
-    is_held_ = (events_ && events_->lines().pending() > kMostEvents / parts) ||
-               (output && !output->has_room(parts));
+    const auto is_full = [parts](const LineStream* lines) {
+        return lines && lines->pending() > kMostEvents / parts;
+    };
+    is_held_ =
+        is_full(events_->lines()) || is_full(report_.get()) || (output && !output->has_room(parts));
     return !is_held_;
 }
 
@@ -480,8 +537,7 @@ void Session::reload() {
     if (!jobs) {
         const Error error = std::move(jobs).error().in("--from");
         say({}, "not reloaded: " + error.message());
-        if (events_)
-            events_->rejected({}, 0, error);
+        events_->rejected({}, 0, error);
         return;
     }
     auto rest = fleet_->replace(*jobs);
@@ -505,11 +561,12 @@ void Session::try_end() {
         return;
     if (own_terminal_ && !own_terminal_->is_drained())
         return;
-    if (!std::exchange(is_summed_up_, true) && events_ && request_.is_many())
-        events_->summary(fleet_->summary(), sys::monotonic_now() - requested_, ring_->name());
-    if (events_)
-        events_->lines().turn_ended();
-    if (!events_ || events_->lines().pending() == 0)
+    if (!std::exchange(is_summed_up_, true) && request_.is_many())
+        events_->summary(fleet_->summary(), streams_ ? streams_->all_lost() : std::nullopt,
+                         sys::monotonic_now() - requested_, ring_->name());
+    const bool are_events_out = is_out(events_->lines());
+    const bool are_reports_out = is_out(report_.get());
+    if (are_events_out && are_reports_out)
         reactor_.stop();
 }
 
@@ -519,15 +576,16 @@ void Session::stopped_again() {
     size_t lost = 0;
     if (streams_ && streams_->output())
         lost += streams_->output()->give_up();
-    if (events_)
-        lost += events_->lines().give_up();
+    for (LineStream* lines : {events_->lines(), report_.get()})
+        lost += lines ? lines->give_up() : 0;
     if (own_terminal_)
         lost += own_terminal_->give_up();
     say({}, fmt::format("stopped: {:L} bytes of output were not read, and are dropped", lost),
         Level::warning);
 }
 
-void Session::dropped(const std::string& name, uint64_t bytes, uint64_t lines) {
+void Session::dropped(loop::Token id, const std::string& name, uint64_t bytes, uint64_t lines) {
+    streams_->lost(id, {bytes, lines});
     say(name, fmt::format("{:L} bytes of output dropped ({:L} lines)", bytes, lines),
         Level::warning);
 }
@@ -573,6 +631,8 @@ Result<int> run(Arguments arguments) {
         return 0;
     }
     std::string name = request.job.spec.name;
+    if (::geteuid() != 0)
+        TRY(isolation::become_root_of_own_namespace());
     auto session = Session::open(std::move(request), requested);
     if (!session)
         return tl::unexpected(std::move(session).error().in(std::move(name)));

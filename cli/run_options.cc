@@ -6,6 +6,7 @@
 #include <array>
 
 #include "cli/container_words.h"
+#include "cli/device_words.h"
 #include "cli/fleet_words.h"
 #include "cli/globals.h"
 #include "cli/seccomp_words.h"
@@ -26,6 +27,8 @@ using Text = std::string_view;
 constexpr uint64_t kMostContainers = 1'000'000;
 constexpr uint64_t kMostWarm = 100'000;
 constexpr uint64_t kMostLaunchers = 64;
+constexpr uint64_t kLeastLogSize = 4096;
+constexpr uint64_t kMostLogFiles = 1000;
 
 Result<void> set_flag(bool& flag, Text value) {
     flag = value != "false";
@@ -53,6 +56,10 @@ constexpr std::array kOptions = {
     Option<Request>{nullptr, "network", 0, "none|host",
                     "none: only a loopback (the default); host: the host's",
                     [](Request& r, Text v) { return set_network(r.job.spec, v); }},
+    Option<Request>{nullptr, "userns", 0, "host|auto|UID:GID:SIZE[,...]",
+                    "host: its users are the host's (the default); auto: they are\n"
+                    "65,536 users that nobody else is; or those from UID and GID on",
+                    [](Request& r, Text v) { return set_userns(r.job.spec, v); }},
     Option<Request>{nullptr, "no-init", 0, nullptr,
                     "Make the command PID 1, instead of the child of sigil's init",
                     [](Request& r, Text v) -> Result<void> {
@@ -93,9 +100,15 @@ constexpr std::array kOptions = {
                     "not at all, or by a profile as Docker, podman or an OCI\n"
                     "bundle has it",
                     [](Request& r, Text v) -> Result<void> {
+                        if (v.empty())
+                            return failure("the profile is missing");
                         r.seccomp = v;
                         return {};
                     }},
+    Option<Request>{nullptr, "privileged", 0, nullptr,
+                    "Give it all capabilities, system calls and devices, and a\n"
+                    "writable /sys: it is no longer kept from the host",
+                    [](Request& r, Text v) { return set_flag(r.job.spec.privileged, v); }},
     Option<Request>{nullptr, "ulimit", 0, "NAME=SOFT[:HARD]",
                     "Set a resource limit: nofile, nproc, core, stack, ...",
                     [](Request& r, Text v) -> Result<void> {
@@ -148,6 +161,10 @@ constexpr std::array kOptions = {
                     [](Request& r, Text v) { return add_bind(r.job.spec, v); }},
     Option<Request>{nullptr, "tmpfs", 0, "DST[:SIZE]", "Mount an empty tmpfs",
                     [](Request& r, Text v) { return add_tmpfs(r.job.spec, v); }},
+    Option<Request>{nullptr, "device", 0, "PATH[:INSIDE][:rwm]",
+                    "Give it a device of the host, to read, write and make nodes\n"
+                    "of; INSIDE is below /dev",
+                    [](Request& r, Text v) { return add_device(r.job.spec, v); }},
     Option<Request>{nullptr, "mount", 0, "type=T,source=S,target=D,...",
                     "Mount anything: a bind, a tmpfs, or any filesystem, with\n"
                     "the options of mount(8)",
@@ -260,6 +277,23 @@ constexpr std::array kOptions = {
                         return {};
                     },
                     true},
+    Option<Request>{nullptr, "log-max-size", 0, "SIZE",
+                    "Start a log anew when it is as large as this; the one\n"
+                    "before is ID.log.1, and so on",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.log_max_size = TRY(parse_size(v));
+                        if (*r.log_max_size < kLeastLogSize)
+                            return failure("'{}' is less than 4K", printable(v));
+                        return {};
+                    },
+                    true},
+    Option<Request>{nullptr, "log-max-files", 0, "N",
+                    "Keep this many files of each log; default: 5",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.log_max_files = TRY(parse_count(v, kMostLogFiles));
+                        return {};
+                    },
+                    true},
     Option<Request>{nullptr, "log-policy", 0, "block|drop",
                     "While its output is not taken, let it wait (the default)\n"
                     "or lose output",
@@ -286,6 +320,15 @@ constexpr std::array kOptions = {
                     "Write how it went, as one JSON object for each container",
                     [](Request& r, Text v) -> Result<void> {
                         r.report = TRY(parse_path(v));
+                        return {};
+                    },
+                    true},
+    Option<Request>{nullptr, "metrics", 0, "unix:PATH|[HOST:]PORT",
+                    "Serve figures for Prometheus at http://HOST:PORT/metrics,\n"
+                    "or on a Unix socket; HOST is an address, default:\n"
+                    "127.0.0.1",
+                    [](Request& r, Text v) -> Result<void> {
+                        r.metrics = TRY(parse_metrics(v));
                         return {};
                     },
                     true},
@@ -373,7 +416,7 @@ Result<void> check_job(const Job& job, Text dashes) {
 Result<void> number_job(Job& job, Text base, uint64_t number) {
     std::string name = fmt::format("{}-{}", base, number);
     TRY(check_name(name));
-    if (job.spec.hostname.empty())
+    if (job.spec.hostname.empty() && !job.spec.oci)  // a bundle's may be the host's
         job.spec.hostname = name;
     job.spec.name = std::move(name);
     return {};
@@ -396,6 +439,8 @@ Result<RunRequest> parse_run(std::span<const char* const> arguments) {
     if (spec.hostname.empty() && !request.is_many())
         spec.hostname = spec.name;
     TRY(check_run(request));
+    if (!request.from)  // else a line may say otherwise
+        TRY(complete_privileged(spec), "--privileged");
     TRY(set_seccomp(spec, request.seccomp), "--seccomp");
     if (!request.from)  // else a line may complete it
         TRY(check_job(request.job, "--"));

@@ -35,6 +35,13 @@ enum class Notify : uint8_t {
     ignore,     // nobody
 };
 
+// Where --metrics listens.
+struct MetricsAddress {
+    std::string path;  // of a Unix socket; empty: TCP
+    std::string host;
+    uint16_t port = 0;
+};
+
 // What a command line of `sigil run` asks for.
 struct RunRequest {
     // The one container; with `count` each of them; with `from` the defaults of each line. For
@@ -45,7 +52,7 @@ struct RunRequest {
     std::optional<uint64_t> count;    // --count
     std::optional<std::string> from;  // --from
     std::optional<uint64_t> jobs;     // --jobs
-    std::string seccomp = "default";  // --seccomp; of each container
+    std::string seccomp;  // --seccomp; of each container; empty: as it is privileged or not
     bool fail_fast = false;
     bool tty = false;
     std::optional<std::string> detach_keys;  // as they are sent
@@ -55,8 +62,11 @@ struct RunRequest {
     Output output = Output::automatic;
     LogPolicy log_policy = LogPolicy::block;
     std::optional<std::string> log_dir;
+    std::optional<uint64_t> log_max_size;   // --log-max-size, bytes
+    std::optional<uint64_t> log_max_files;  // --log-max-files
     std::optional<std::string> events;
     std::optional<std::string> report;
+    std::optional<MetricsAddress> metrics;
     Notify notify = Notify::sigil;
     std::optional<int> notification_fd;                   // --notification-fd
     std::string root;                                     // --root; else the one before the command

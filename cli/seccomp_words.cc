@@ -46,12 +46,12 @@ Result<std::shared_ptr<const SeccompProgram>> compile_file(const Spec& spec, Tex
 }  // namespace
 
 Result<void> set_seccomp(Spec& spec, Text word) {
-    if (word == "unconfined")
+    if (word.empty())
+        word = spec.privileged ? kNoSeccomp : kDefaultSeccomp;
+    if (word == kNoSeccomp)
         spec.seccomp = nullptr;
     else if (word == kDefaultSeccomp)
         spec.seccomp = TRY(isolation::default_seccomp(spec.capabilities));
-    else if (word.empty())
-        return failure("the profile is missing");
     else
         spec.seccomp = TRY(compile_file(spec, word), "{}", printable(word));
     return {};

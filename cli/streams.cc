@@ -24,6 +24,8 @@ Result<Fd> open_without_waiting(int directory, const std::string& path, int flag
 
 // Which way the containers' output takes through sigil; none if it doesn't.
 std::optional<loop::Sink> sink_of(const RunRequest& request) {
+    if (request.log_max_size)
+        return request.output == Output::discard ? std::nullopt : std::optional(loop::Sink::bytes);
     switch (request.output) {
         case Output::prefix:
             return loop::Sink::prefix;
@@ -62,7 +64,7 @@ Result<std::unique_ptr<JobStreams>> JobStreams::open(const RunRequest& request,
                                                      loop::OutputObserver& observer) {
     if (!wants_streams(request))
         return nullptr;
-    std::unique_ptr<JobStreams> streams(new JobStreams);
+    std::unique_ptr<JobStreams> streams(new JobStreams(observer));
     streams->is_many_ = request.is_many();
     streams->is_discarded_ = request.output == Output::discard;
     streams->null_ = TRY(sys::open(AT_FDCWD, "/dev/null", O_RDWR), "open /dev/null");
@@ -74,15 +76,37 @@ Result<std::unique_ptr<JobStreams>> JobStreams::open(const RunRequest& request,
         streams->output_.emplace(reactor, output_options(request, *sink), observer);
         streams->are_events_ = *sink == loop::Sink::events;
     }
-    if (request.log_dir) {
-        auto made = sys::mkdirat(AT_FDCWD, request.log_dir->c_str(), 0755);
-        if (!made && !made.error().is(EEXIST))
-            TRY(std::move(made), "--log-dir {}", printable(*request.log_dir));
-        streams->log_directory_ =
-            TRY(sys::open(AT_FDCWD, request.log_dir->c_str(), O_PATH | O_DIRECTORY), "--log-dir {}",
-                printable(*request.log_dir));
-    }
+    if (request.log_dir)
+        TRY(streams->open_logs(request, reactor), "--log-dir {}", printable(*request.log_dir));
     return streams;
+}
+
+Result<void> JobStreams::open_logs(const RunRequest& request, loop::Reactor& reactor) {
+    constexpr uint64_t kLogFiles = 5;
+    auto made = sys::mkdirat(AT_FDCWD, request.log_dir->c_str(), 0755);
+    if (!made && !made.error().is(EEXIST))
+        return made;
+    log_directory_ = TRY(sys::open(AT_FDCWD, request.log_dir->c_str(), O_PATH | O_DIRECTORY));
+    if (!request.log_max_size)
+        return {};
+    loop::RotatedLogs::Client& client = *this;
+    const auto files = static_cast<unsigned>(request.log_max_files.value_or(kLogFiles));
+    logs_.emplace(reactor, client, log_directory_.get(),
+                  loop::LogLimits{.size = *request.log_max_size, .files = files});
+    return {};
+}
+
+// What the kernel calls it (proc(5), /proc/pid/fd): the directory may have been given relatively.
+std::string JobStreams::log_directory() const {
+    if (!log_directory_)
+        return {};
+    const std::string link = fmt::format("/proc/self/fd/{}", log_directory_.get());
+    return sys::readlinkat(AT_FDCWD, link.c_str()).value_or("");
+}
+
+bool JobStreams::has_log(const std::string& name) const {
+    return log_directory_ &&
+           sys::stat(log_directory_.get(), loop::log_name(name, 0).c_str()).has_value();
 }
 
 Result<void> JobStreams::share_file(const std::string& path) {
@@ -117,22 +141,33 @@ Result<void> JobStreams::open_rest(const std::string& name, isolation::Streams& 
     if (streams[1] >= 0 && streams[2] >= 0)
         return {};
     std::array<int, 2> rest = {-1, -1};
-    if (log_directory_) {
-        held.fds.push_back(TRY(open_without_waiting(log_directory_.get(), name + ".log",
+    if (logs_) {
+        TRY(open_pipes(name, held, rest));
+        if (auto opened = logs_->open(*held.output, name); !opened) {
+            output_->ended(*held.output);
+            return tl::unexpected(std::move(opened).error().in("--log-dir"));
+        }
+    } else if (log_directory_) {
+        held.fds.push_back(TRY(open_without_waiting(log_directory_.get(), loop::log_name(name, 0),
                                                     O_WRONLY | O_CREAT | O_APPEND),
                                "--log-dir"));
         rest = {held.fds.back().get(), held.fds.back().get()};
     } else if (output_) {
-        loop::OutputStreams pipes = TRY(output_->open(name));
-        held.output = pipes.id;
-        ++undrained_;
-        rest = {pipes.fds[0].get(), pipes.fds[1].get()};
-        for (Fd& end : pipes.fds)
-            held.fds.push_back(std::move(end));
+        TRY(open_pipes(name, held, rest));
     }
     for (size_t stream : {1, 2})
         if (streams[stream] < 0)
             streams[stream] = rest[stream - 1];
+    return {};
+}
+
+Result<void> JobStreams::open_pipes(const std::string& name, Held& held, std::array<int, 2>& ends) {
+    loop::OutputStreams pipes = TRY(output_->open(name));
+    held.output = pipes.id;
+    ++undrained_;
+    ends = {pipes.fds[0].get(), pipes.fds[pipes.fds[1] ? 1 : 0].get()};
+    for (Fd& end : pipes.fds)
+        held.fds.push_back(std::move(end));
     return {};
 }
 
@@ -163,7 +198,8 @@ void JobStreams::close(uint64_t tag) {
 }
 
 // An end is an event too, and comes after what was written before it; but who reads the events
-// doesn't wait for the reader of something else.
+// doesn't wait for the reader of something else. Nobody reads a log: there the end can tell what of
+// it is lost.
 bool JobStreams::ended(uint64_t tag) {
     auto held = held_.find(tag);
     if (held == held_.end())
@@ -173,15 +209,63 @@ bool JobStreams::ended(uint64_t tag) {
     if (!output)
         return true;
     output_->ended(*output);
-    if (!are_events_ || output_->is_read_out(*output))
-        return true;
     ending_.emplace(output->pack(), tag);
-    return false;
+    const bool is_over = logs_         ? output_->is_drained(*output)
+                         : are_events_ ? output_->is_read_out(*output)
+                                       : true;
+    if (is_over)
+        (void)end_of(*output);
+    return is_over;
+}
+
+std::optional<uint64_t> JobStreams::end_of(loop::Token output) {
+    const auto ending = ending_.extract(output.pack());
+    if (!ending)
+        return std::nullopt;
+    if (auto lost = lost_.extract(output.pack())) {
+        lost.key() = ending.mapped();
+        lost_.insert(std::move(lost));
+    }
+    return ending.mapped();
 }
 
 std::optional<uint64_t> JobStreams::told(loop::Token output) {
-    const auto ending = ending_.extract(output.pack());
-    return ending ? std::optional(ending.mapped()) : std::nullopt;
+    return are_events_ ? end_of(output) : std::nullopt;
+}
+
+std::optional<uint64_t> JobStreams::drained(loop::Token output) {
+    --undrained_;
+    if (!logs_)
+        return std::nullopt;
+    logs_->close(output);
+    return end_of(output);
+}
+
+void JobStreams::lost(loop::Token output, const loop::LostOutput& what) {
+    if (!logs_)
+        return;
+    all_lost_.bytes += what.bytes;
+    all_lost_.lines += what.lines;
+    lost_.emplace(output.pack(), what);
+}
+
+std::optional<loop::LostOutput> JobStreams::take_lost(uint64_t tag) {
+    if (!logs_)
+        return std::nullopt;
+    const auto lost = lost_.extract(tag);
+    return lost ? lost.mapped() : loop::LostOutput{};
+}
+
+std::optional<loop::LostOutput> JobStreams::all_lost() const {
+    return logs_ ? std::optional(all_lost_) : std::nullopt;
+}
+
+void JobStreams::log_written(loop::Token owner, size_t bytes, const loop::Destination::Lost& lost) {
+    output_->written(owner, bytes, lost);
+}
+
+void JobStreams::log_troubled(const Error& error) {
+    observer_.warning(Error::because("--log-dir: " + error.message() + ": output is lost"));
 }
 
 }  // namespace sigil::cli

@@ -1,6 +1,7 @@
 #include "core/capabilities.h"
 
 #include <linux/capability.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -90,7 +91,8 @@ Result<CapabilitySet> parse_capability(std::string_view name) {
 
 Result<CapabilitySet> parse_capability_to_give(std::string_view name) {
     const CapabilitySet set = TRY(parse_capability(name));
-    const CapabilitySet own = TRY(sys::permitted_capabilities());
+    // Who is not root has all of them in the user namespace that sigil makes for them.
+    const CapabilitySet own = ::geteuid() != 0 ? all() : TRY(sys::permitted_capabilities());
     if (set == all())
         return own & set;
     if ((set & own) != set)

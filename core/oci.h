@@ -38,6 +38,7 @@ struct Device {
     uint32_t mode = 0666;
     uint32_t uid = 0;
     uint32_t gid = 0;
+    bool operator==(const Device&) const = default;
 };
 
 // Who may do what with a device: the last rule that matches wins (config-linux.md, "Allowed Device
@@ -50,6 +51,7 @@ struct DeviceRule {
     bool read = true;
     bool write = true;
     bool make_node = true;
+    bool operator==(const DeviceRule&) const = default;
 };
 
 // config-linux.md, "Seccomp". Names are as written there; isolation/seccomp knows them.

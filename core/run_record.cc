@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/parse.h"
+#include "core/stream_socket.h"
 #include "core/sys.h"
 #include "core/try.h"
 
@@ -103,7 +106,28 @@ Result<void> RunRecord::hold() {
     return {};
 }
 
+// In /tmp, where an ordinary user's may be, others could have made it before us; what they write
+// down there would be removed in our name.
+Result<void> RunRecord::check_root() const {
+    auto facts = sys::stat(AT_FDCWD, root_.c_str(), AT_SYMLINK_NOFOLLOW);
+    if (!facts && facts.error().is(ENOENT))
+        return {};
+    const struct statx found = TRY(std::move(facts), "{}", root_);
+    if (found.stx_uid != ::geteuid())
+        return failure("it belongs to another user");
+    if (S_ISDIR(found.stx_mode) && found.stx_mode & (S_IWGRP | S_IWOTH))
+        return failure("others may write to it");
+    return {};
+}
+
+Result<Fd> RunRecord::listen() {
+    TRY(hold());
+    return TRY(listen_unix(directory_.get(), kControlSocket), "make {}/{}/{}", runs_path(root_),
+               directory_name_, kControlSocket);
+}
+
 Result<Fd> RunRecord::open() {
+    TRY(check_root());
     TRY(make_directory());
     const std::string path = fmt::format("{}/{}", runs_path(root_), directory_name_);
     auto directory = open_locked(path);
@@ -140,6 +164,8 @@ void RunRecord::forget(const Entry& entry) {
 void RunRecord::release() {
     if (entries_ > 0 || !directory_)
         return;
+    if (runs_)
+        (void)sys::unlinkat(directory_.get(), kControlSocket);
     (void)sys::rmdirat(AT_FDCWD, fmt::format("{}/{}", runs_path(root_), directory_name_).c_str());
     directory_.reset();
 }

@@ -4,6 +4,7 @@
 //     ROOT/runs/web/             mode 0700, flock(LOCK_EX) for as long as its supervisor lives
 //         parent.0 -> /sys/fs/cgroup/sigil              made on the way: removed if it is empty
 //         cgroup.1 -> /sys/fs/cgroup/sigil/sigil-web    killed and removed
+//         control                                       the socket that the supervisor listens on
 //
 // A link is made with its content in one system call, so no record is ever half-written. The kernel
 // lets go of the lock when the last process that holds it is gone, however it went: a directory
@@ -21,6 +22,7 @@
 namespace sigil {
 
 inline constexpr const char* kDefaultRoot = "/run/sigil";
+inline constexpr const char* kControlSocket = "control";
 
 class RunRecord {
   public:
@@ -47,6 +49,8 @@ class RunRecord {
     // Makes the directory now: for threads that will have a table of descriptors of their own,
     // which all need its lock under the same number. release() takes it away.
     Result<void> hold();
+    // The control socket, listening; held from now on. It goes with the directory.
+    Result<Fd> listen();
     // Writes down that `path`, an absolute one, is about to be made. An error names --root.
     Result<Entry> add(Kind kind, std::string_view path);
     // It was not made, or is gone. The last one takes the directory with it.
@@ -63,6 +67,7 @@ class RunRecord {
     [[nodiscard]] bool is_open() const { return static_cast<bool>(directory_); }
 
   private:
+    Result<void> check_root() const;
     Result<Fd> open();
     Result<void> make_directory();
 

@@ -126,6 +126,8 @@ Result<std::optional<Runs::Run>> Runs::look(const std::string& name) const {
     if (!entries && entries.error().is(ENOENT))
         return std::nullopt;  // its owner has ended
     for (const std::string& entry : TRY(std::move(entries), "read {}/{}", path_, name)) {
+        if (entry == kControlSocket)
+            continue;
         auto link = read_link(directory.get(), entry);
         if (link)
             run.links.push_back(std::move(*link));
@@ -178,6 +180,7 @@ Result<void> Runs::remove_link(const std::string& name, const std::string& link)
 }
 
 Result<void> Runs::remove(const std::string& name) const {
+    (void)sys::unlinkat(directory_.get(), fmt::format("{}/{}", name, kControlSocket).c_str());
     auto removed = sys::rmdirat(directory_.get(), name.c_str());
     if (!removed && !removed.error().is(ENOENT))
         TRY(std::move(removed), "remove {}/{}", path_, printable(name));

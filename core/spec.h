@@ -21,6 +21,13 @@ enum class Network : uint8_t {
     host,  // the supervisor's
 };
 
+// Whose numbers the container's users are.
+enum class UserNamespace : uint8_t {
+    host,       // the supervisor's
+    automatic,  // of a range that no other container has
+    mapped,     // of Spec::uid_mappings and gid_mappings
+};
+
 // As OCI's mounts: type, source, destination and options; isolation/mount_options knows the words.
 struct Mount {
     std::string type;    // "bind", "tmpfs", or any filesystem of the kernel
@@ -33,6 +40,15 @@ struct Mount {
     std::vector<IdMapping> uid_mappings;
     std::vector<IdMapping> gid_mappings;
     bool operator==(const Mount&) const = default;
+};
+
+// A device of the host that the container gets.
+struct HostDevice {
+    std::string source;  // its path on the host
+    Device node;         // what it is; its path is the container's, below /dev
+    DeviceRule rule;     // what may be done with it
+    std::string origin;  // what asked for it, for errors: "--device /dev/fuse"
+    bool operator==(const HostDevice&) const = default;
 };
 
 struct Rlimit {
@@ -86,6 +102,10 @@ struct Spec {
     std::string rootfs;  // a directory of the host
     bool read_only_root = false;
     std::vector<Mount> mounts;
+    std::vector<HostDevice> devices;  // beside the standard ones
+    // Nothing is masked or read-only in /proc, /sys and the cgroup filesystem, device nodes work
+    // anywhere, and its cgroup has no device rules.
+    bool privileged = false;
 
     std::vector<std::string> args;
     std::vector<std::string> env;  // NAME=value
@@ -105,6 +125,9 @@ struct Spec {
     std::optional<ConsoleSize> terminal;
 
     Network network = Network::none;
+    UserNamespace user_namespace = UserNamespace::host;
+    std::vector<IdMapping> uid_mappings;
+    std::vector<IdMapping> gid_mappings;
     std::string cgroup_parent;  // absolute, or relative to the supervisor's own; empty: chosen
     Resources resources;
 

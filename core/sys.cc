@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <iterator>
 
@@ -246,6 +247,10 @@ Result<void> unlinkat(int directory, const char* path) {
     return nothing(raw::call(__NR_unlinkat, directory, path, 0), "unlinkat");
 }
 
+Result<void> renameat(int directory, const char* from, const char* to) {
+    return nothing(raw::call(__NR_renameat2, directory, from, directory, to, 0), "rename");
+}
+
 Result<void> symlinkat(const char* target, int directory, const char* path) {
     return nothing(raw::call(__NR_symlinkat, target, directory, path), "symlinkat");
 }
@@ -441,6 +446,11 @@ Result<void> set_signal_mask(SignalSet blocked) {
                    "rt_sigprocmask");
 }
 
+Result<void> block_signals(SignalSet more) {
+    return nothing(raw::call(__NR_rt_sigprocmask, SIG_BLOCK, &more, nullptr, sizeof more),
+                   "rt_sigprocmask");
+}
+
 Result<Fd> signalfd(SignalSet signals) {
     return descriptor(
         raw::call(__NR_signalfd4, -1, &signals, sizeof signals, SFD_CLOEXEC | SFD_NONBLOCK),
@@ -471,6 +481,13 @@ SignalSet ignored_signals() {
         if (is_ignored(signal))
             ignored |= signal_bit(signal);
     return ignored;
+}
+
+std::vector<int> numbers_of(SignalSet signals) {
+    std::vector<int> numbers;
+    for (; signals != 0; signals &= signals - 1)
+        numbers.push_back(std::countr_zero(signals) + 1);
+    return numbers;
 }
 
 Result<void> reset_signal_to_default(int signal) {

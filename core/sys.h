@@ -72,6 +72,8 @@ Result<long> filesystem_type(int fd);
 Result<void> mkdirat(int directory, const char* path, mode_t mode);
 Result<void> rmdirat(int directory, const char* path);
 Result<void> unlinkat(int directory, const char* path);
+// Within a directory; what has the new name already is replaced.
+Result<void> renameat(int directory, const char* from, const char* to);
 Result<void> symlinkat(const char* target, int directory, const char* path);
 Result<std::string> readlinkat(int directory, const char* path);
 Result<void> fchownat(int directory, const char* path, uid_t uid, gid_t gid, int flags = 0);
@@ -136,11 +138,14 @@ constexpr SignalSet signal_bit(int signal) {
 }
 
 Result<void> set_signal_mask(SignalSet blocked);
+// Besides those that are blocked.
+Result<void> block_signals(SignalSet more);
 Result<Fd> signalfd(SignalSet signals);
 // Whether the signal's disposition is SIG_IGN, as nohup(1) leaves SIGHUP.
 bool is_ignored(int signal);
 // The same of all of them: from /proc, or where that is missing, one by one.
 SignalSet ignored_signals();
+std::vector<int> numbers_of(SignalSet signals);
 Result<void> reset_signal_to_default(int signal);
 
 // Sends a signal; with `queued`, as sigqueue(3) does, with that value.

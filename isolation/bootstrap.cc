@@ -58,8 +58,6 @@ long run(Child& child, const Step& step) {
             long made = raw::call(__NR_mkdirat, AT_FDCWD, step.path, step.mode);
             return made == -EEXIST ? kDone : made;
         }
-        case StepKind::make_node:
-            return raw::call(__NR_mknodat, AT_FDCWD, step.path, step.mode, step.device);
         case StepKind::make_link:
             return raw::call(__NR_symlinkat, step.source, AT_FDCWD, step.path);
         case StepKind::open_null: {
@@ -162,6 +160,8 @@ long run(Child& child, const Step& step) {
             return raw::call(__NR_personality, step.flags);
         case StepKind::set_memory_policy:
             return raw::call(__NR_set_mempolicy, step.mode, step.words, step.device);
+        case StepKind::own_stream:
+            return own_stream(step);
         case StepKind::enter_cwd:
             return enter_cwd(child, step);
         case StepKind::check_cwd:

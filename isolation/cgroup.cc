@@ -348,9 +348,13 @@ Result<int> Cgroup::open_cgroup_events() {
 }
 
 Result<bool> Cgroup::is_populated() {
-    const int events = TRY(open_cgroup_events());
-    std::string text = TRY(reread(events, "cgroup.events"));
-    return text.find("populated 1") != std::string::npos;
+    auto text = [this]() -> Result<std::string> {
+        const int events = TRY(open_cgroup_events());
+        return reread(events, "cgroup.events");
+    }();
+    if (!text && (text.error().is(ENOENT) || text.error().is(ENODEV)))
+        return false;
+    return TRY(std::move(text)).find("populated 1") != std::string::npos;
 }
 
 Result<void> Cgroup::write(const char* name, std::string_view value) {

@@ -69,11 +69,12 @@ class Cgroup {
     // Opens memory.events for reading and polling (POLLPRI). False: no memory controller here.
     Result<bool> open_memory_events();
     [[nodiscard]] int memory_events_fd() const { return memory_events_.get(); }
-    // Needs open_memory_events(). Reading also arms the next POLLPRI.
+    // Needs open_memory_events(). Reading also arms the next POLLPRI. ENODEV: the cgroup is gone.
     Result<MemoryEvents> read_memory_events();
 
     // cgroup.events, for polling: its "populated" tells whether any process is left.
     Result<int> open_cgroup_events();
+    // One that somebody else has removed, as systemd does with a scope's, is empty.
     Result<bool> is_populated();
 
     // Writes the limits that are set; what they don't speak of stays as it is. An error names the

@@ -45,9 +45,9 @@ Result<std::string> CgroupParents::prepare(std::string parent,
                                            const std::vector<std::string>& controllers) {
     if (!group_.empty()) {
         parent = below(parent, group_);
-        if (record_)  // with all that will be in it
-            groups_.push_back(
-                {parent, TRY(record_->add(RunRecord::Kind::cgroup, host_->absolute(parent)))});
+        if (record_ && !groups_.contains(parent))  // with all that will be in it
+            groups_.emplace(parent,
+                            TRY(record_->add(RunRecord::Kind::cgroup, host_->absolute(parent))));
     } else if (controllers.empty() && parent == host_->own()) {
         return parent;  // it is there, and needs nothing
     }
@@ -91,9 +91,9 @@ void CgroupParents::remove_made() {
     if (!host_)
         return;
     const std::vector<std::string> left = host_->remove_made(made_);
-    for (const MadeCgroups::Made& group : groups_)
-        if (std::ranges::find(left, group.path) == left.end())
-            record_->forget(group.entry);
+    for (const auto& [path, written] : groups_)
+        if (std::ranges::find(left, path) == left.end())
+            record_->forget(written);
     groups_.clear();
     if (record_)
         record_->release();  // one that was held, and nothing was written down in

@@ -55,7 +55,7 @@ class CgroupParents {
     std::mutex mutex_;
     std::map<std::string, std::string> known_;
     MadeCgroups made_;
-    std::vector<MadeCgroups::Made> groups_;
+    std::map<std::string, RunRecord::Entry> groups_;  // by path: each written down once
 };
 
 }  // namespace sigil::isolation

@@ -82,6 +82,10 @@ long mount_call(const char* source, const char* target, const char* type, uint64
 // the directory that it is going to cover, and gets; null: it is the filesystem's own.
 long make_filesystem(const char* type, const char* const* options, uint64_t attributes,
                      const uint32_t* mode = nullptr);
+// A copy of the host's mounts at Step::device_name, for one that the kernel does not make: a sysfs
+// only for who owns the network namespace, a procfs only for who owns the pid namespace. The
+// container then sees the host's, as runc and crun have it.
+long clone_from_host(const Step& step);
 // Puts a detached tree on what `target` refers to.
 long attach(int tree, int target);
 // mount_setattr(2) of MOUNT_ATTR_* on one mount.
@@ -130,6 +134,7 @@ long set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritab
 long set_capability_sets(const Step& step);
 long write_proc(const Child& child, const Step& step);
 long become_user(const Step& step);
+long own_stream(const Step& step);
 long enter_cwd(Child& child, const Step& step);
 long check_cwd();
 long change_directory(Child& child, const char* path);

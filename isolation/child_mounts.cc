@@ -112,20 +112,6 @@ long configure(long context, const char* const* options, const uint32_t* mode) {
     return create(context);
 }
 
-// The kernel makes a sysfs only for who owns the network namespace, a procfs only for who owns the
-// pid namespace: else the container sees the host's, as runc and crun have it.
-long clone_from_host(const Step& step) {
-    const long tree = clone_tree(AT_FDCWD, step.device_name, AT_RECURSIVE);
-    if (tree < 0)
-        return tree;
-    const long changed =
-        change_mount(tree, AT_RECURSIVE, step.flags & ~uint64_t{MOUNT_ATTR__ATIME}, MS_PRIVATE);
-    if (changed >= 0)
-        return tree;
-    close(tree);
-    return changed;
-}
-
 // What the image has where a tmpfs is about to be becomes the tmpfs's.
 long copy_up(long image, const struct statx& facts, long tree) {
     const long source = raw::call(__NR_openat, image, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -234,6 +220,18 @@ long make_filesystem(const char* type, const char* const* options, uint64_t attr
     return tree;
 }
 
+long clone_from_host(const Step& step) {
+    const long tree = clone_tree(AT_FDCWD, step.device_name, AT_RECURSIVE);
+    if (tree < 0)
+        return tree;
+    const long changed =
+        change_mount(tree, AT_RECURSIVE, step.flags & ~uint64_t{MOUNT_ATTR__ATIME}, MS_PRIVATE);
+    if (changed >= 0)
+        return tree;
+    close(tree);
+    return changed;
+}
+
 long attach(int tree, int target) {
     return raw::call(__NR_move_mount, tree, "", target, "",
                      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
@@ -263,7 +261,8 @@ long open_proc(Child& child) {
 }
 
 // Masks of files are the host's /dev/null: what the container has by that name may be anything
-// (CVE-2025-31133).
+// (CVE-2025-31133). Read-only, which no write to the device minds: else a chmod(2) of the masked
+// path would be one of the host's device.
 long open_null_mask(Child& child) {
     const long tree = clone_tree(AT_FDCWD, "/dev/null", 0);
     if (tree < 0)
@@ -272,7 +271,9 @@ long open_null_mask(Child& child) {
     if (long known = status_of(tree, "", AT_EMPTY_PATH, facts); known < 0)
         return known;
     child.null_mask.tree = static_cast<int>(tree);
-    return is_device(facts, S_IFCHR, makedev(kNullMajor, kNullMinor)) ? kDone : -ENODEV;
+    if (!is_device(facts, S_IFCHR, makedev(kNullMajor, kNullMinor)))
+        return -ENODEV;
+    return change_mount(tree, 0, MOUNT_ATTR_RDONLY, 0);
 }
 
 long bind_tree(Child& child, const Step& step) {
@@ -331,7 +332,7 @@ long make_device(const Step& step) {
         return step.ids ? raw::call(__NR_fchownat, AT_FDCWD, step.path, step.ids->uid,
                                     step.ids->gid, AT_SYMLINK_NOFOLLOW)
                         : kDone;
-    if (made == -EPERM)
+    if (made == -EPERM && step.source)
         return bind_device(step);
     struct statx facts = {};
     if (made == -EEXIST && status_of(AT_FDCWD, step.path, AT_SYMLINK_NOFOLLOW, facts) == kDone &&

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,6 +96,21 @@ long become_user(const Step& step) {
     if (long set = raw::call(__NR_setresgid, ids.gid, ids.gid, ids.gid); set < 0)
         return set;
     return raw::call(__NR_setresuid, ids.uid, ids.uid, ids.uid);
+}
+
+// The caller's pipe has mode 0600: without this its user could not open /dev/stdout. The host's
+// /dev/null is nobody's to have, and what cannot be given (a read-only filesystem, an owner that
+// the user namespace does not know) goes without.
+long own_stream(const Step& step) {
+    struct statx facts = {};
+    if (status_of(step.fd, "", AT_EMPTY_PATH, facts) < 0)
+        return kDone;  // closed
+    const bool is_null =
+        S_ISCHR(facts.stx_mode) && facts.stx_rdev_major == 1 && facts.stx_rdev_minor == 3;
+    constexpr gid_t kSameGroup = static_cast<gid_t>(-1);
+    if (facts.stx_uid != step.mode && !is_null)
+        raw::call(__NR_fchown, step.fd, step.mode, kSameGroup);
+    return kDone;
 }
 
 // Asked twice: as root of the container, who may make the directory, and as the user, if root was

@@ -55,7 +55,9 @@ long mask_directory(Child& child, const char* name) {
 long new_mount(Child& child, const Step& step) {
     if (child.is_shared[static_cast<size_t>(step.place)])
         return kDone;
-    const long tree = make_filesystem(step.source, step.options, step.flags);
+    long tree = make_filesystem(step.source, step.options, step.flags);
+    if (tree == -EPERM && step.device_name)
+        tree = clone_from_host(step);
     if (tree < 0)
         return tree;
     // One name beneath the root, and no MOVE_MOUNT_T_SYMLINKS: a link there fails with ENOTDIR.

@@ -9,6 +9,7 @@
 
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/default_devices.h"
 #include "isolation/id_map.h"
 
 namespace sigil::isolation {
@@ -16,6 +17,14 @@ namespace {
 
 // Our programs are told from others' by their name (at most 15 characters).
 constexpr std::string_view kProgramName = "sigil_devices";
+
+// A job file may have rules of its own for each line.
+constexpr size_t kMostFilters = 64;
+
+// Of a kernel that has no such programs, or not for us.
+bool is_refusal(const Error& error) {
+    return error.is(EPERM) || error.is(EINVAL) || error.is(ENOSYS);
+}
 
 constexpr uint32_t kEveryAccess = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE | BPF_DEVCG_ACC_MKNOD;
 
@@ -182,12 +191,8 @@ std::vector<DeviceRule> with_default_devices(std::vector<DeviceRule> rules) {
     };
     allow_nodes('c');
     allow_nodes('b');
-    allow(1, 3);               // null
-    allow(1, 5);               // zero
-    allow(1, 7);               // full
-    allow(1, 8);               // random
-    allow(1, 9);               // urandom
-    allow(5, 0);               // tty
+    for (const DefaultDevice& device : kDefaultDevices)
+        allow(device.major, device.minor);
     allow(5, 2);               // ptmx
     allow(136, std::nullopt);  // pts/*
     return rules;
@@ -258,6 +263,25 @@ Result<void> DeviceFilter::attach(int cgroup) const {
         TRY(sys::bpf(BPF_PROG_DETACH, detach), "detach a filter of devices");
     }
     return {};
+}
+
+Result<bool> DeviceFilters::restrict(int cgroup, const std::vector<DeviceRule>& rules) {
+    const std::lock_guard lock(mutex_);
+    if (is_refused_)
+        return false;
+    auto found = std::ranges::find(loaded_, rules, &Loaded::rules);
+    if (found == loaded_.end()) {
+        auto filter = DeviceFilter::load(with_default_devices(rules));
+        if (!filter && is_refusal(filter.error())) {
+            is_refused_ = true;
+            return false;
+        }
+        if (loaded_.size() >= kMostFilters)
+            loaded_.pop_front();
+        found = loaded_.insert(loaded_.end(), {rules, TRY(std::move(filter))});
+    }
+    TRY(found->filter.attach_first(cgroup));
+    return true;
 }
 
 Result<void> restrict_devices(int cgroup, const std::vector<DeviceRule>& rules) {

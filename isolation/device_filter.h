@@ -6,6 +6,8 @@
 
 #include <linux/bpf.h>
 
+#include <deque>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,8 +45,23 @@ class DeviceFilter {
     Fd program_;
 };
 
-// Whether this process is in a user namespace other than the machine's own.
-bool is_in_user_namespace();
+// The filters of one supervisor's containers: each is loaded once, whatever number of cgroups it is
+// attached to. For any thread; all that use it must have the same descriptors.
+class DeviceFilters {
+  public:
+    // Those rules and the default ones, for a cgroup that is new. False: the kernel has no such
+    // programs, or lets us have none.
+    Result<bool> restrict(int cgroup, const std::vector<DeviceRule>& rules);
+
+  private:
+    struct Loaded {
+        std::vector<DeviceRule> rules;
+        DeviceFilter filter;
+    };
+    std::mutex mutex_;
+    std::deque<Loaded> loaded_;
+    bool is_refused_ = false;
+};
 
 // The filter of a bundle, `rules` being linux.resources.devices, attached to its cgroup. Where the
 // kernel doesn't let us because we are in a user namespace ourselves, there is none, as with runc:

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -12,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +18,7 @@
 #include "core/process.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/interruption.h"
 #include "isolation/namespaces.h"
 
 namespace sigil::isolation {
@@ -121,23 +119,12 @@ bool enter(const Within& within) {
 }
 
 // False: the limit has passed.
-bool await_end(const Fd& pidfd, std::optional<std::chrono::seconds> limit) {
-    const auto deadline = sys::monotonic_now() + limit.value_or(std::chrono::seconds(0));
-    for (;;) {
-        pollfd ended = {.fd = pidfd.get(), .events = POLLIN, .revents = 0};
-        int wait = -1;
-        if (limit) {
-            constexpr std::chrono::milliseconds kLongest(INT_MAX);
-            const auto left =
-                std::chrono::ceil<std::chrono::milliseconds>(deadline - sys::monotonic_now());
-            wait =
-                static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), kLongest).count());
-        }
-        if (::poll(&ended, 1, wait) > 0)
-            return true;
-        if (limit && sys::monotonic_now() >= deadline)
-            return false;
-    }
+Result<bool> await_end(const Fd& pidfd, std::optional<std::chrono::seconds> limit,
+                       int interruption) {
+    std::optional<std::chrono::nanoseconds> deadline;
+    if (limit)
+        deadline = sys::monotonic_now() + *limit;
+    return wait_readable(pidfd.get(), interruption, deadline);
 }
 
 // The end of what a hook has written, on one line.
@@ -152,7 +139,8 @@ std::string tail_of(int file) {
     return printable(text);
 }
 
-Result<void> run_hook(const Hook& hook, std::string_view state, const Within& within) {
+Result<void> run_hook(const Hook& hook, std::string_view state, const Within& within,
+                      int interruption) {
     Fd input = TRY(sys::memfd_create("state", 0));
     TRY(sys::write_all(input.get(), state));
     TRY(sys::seek(input.get(), 0));
@@ -175,14 +163,14 @@ Result<void> run_hook(const Hook& hook, std::string_view state, const Within& wi
         }
     }
     const Fd pidfd = TRY(std::move(opened));
-    const bool in_time = await_end(pidfd, hook.timeout);
-    if (!in_time)
+    auto in_time = await_end(pidfd, hook.timeout, interruption);
+    if (!in_time || !*in_time)
         (void)sys::pidfd_send_signal(pidfd.get(), within.spaces & CLONE_NEWPID ? SIGTERM : SIGKILL);
     int word = 0;
     while (::waitpid(pid, &word, 0) < 0 && errno == EINTR) {
     }
     const ExitStatus status = ExitStatus::from_wait_word(word);
-    if (!in_time)
+    if (!TRY(std::move(in_time)))
         return failure("timed out after {} s", hook.timeout->count());
     if (status.exit_code() == 0)
         return {};
@@ -195,8 +183,8 @@ Result<void> run_hook(const Hook& hook, std::string_view state, const Within& wi
 
 }  // namespace
 
-Result<void> run_hooks(std::span<const Hook> hooks, std::string_view state,
-                       const Process* process) {
+Result<void> run_hooks(std::span<const Hook> hooks, std::string_view state, const Process* process,
+                       int interruption) {
     if (hooks.empty())
         return {};
     Within within;
@@ -208,7 +196,8 @@ Result<void> run_hooks(std::span<const Hook> hooks, std::string_view state,
         within = {process->pidfd.get(), TRY(foreign_namespaces(process->pid)), root.get()};
     }
     for (const Hook& hook : hooks)
-        TRY(run_hook(hook, state, within), "{}: {}", hook.origin, printable(hook.path));
+        TRY(run_hook(hook, state, within, interruption), "{}: {}", hook.origin,
+            printable(hook.path));
     return {};
 }
 

@@ -14,8 +14,8 @@ namespace sigil::isolation {
 // Runs them one after the other, each until it has ended. `within`: the container's process, in
 // whose namespaces and whose root they run, as its children would; null: in ours. An error names
 // the first that failed, could not be run or took longer than its timeout (which kills it), and
-// tells what it wrote last.
+// tells what it wrote last. `interruption`: of interruption.h; a hook under way is then killed.
 Result<void> run_hooks(std::span<const Hook> hooks, std::string_view state,
-                       const Process* within = nullptr);
+                       const Process* within = nullptr, int interruption = -1);
 
 }  // namespace sigil::isolation

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/process.h"
@@ -51,9 +53,7 @@ class Holder {
         raw::call(__NR_waitid, kPidfd, pidfd_.get(), &ignored, WEXITED | __WALL, nullptr);
     }
 
-    [[nodiscard]] std::string path(std::string_view name) const {
-        return fmt::format("/proc/{}/{}", pid_, name);
-    }
+    [[nodiscard]] pid_t pid() const { return pid_; }
 
   private:
     Holder() = default;
@@ -109,6 +109,13 @@ Result<void> write_map(pid_t pid, const char* file, const char* helper,
     return written;
 }
 
+Result<void> write_gid_map(pid_t pid, std::span<const IdMapping> map) {
+    if (::geteuid() != 0 && is_single(map, ::getegid()))
+        TRY(sys::write_file(AT_FDCWD, fmt::format("/proc/{}/setgroups", pid).c_str(), "deny"),
+            "deny setgroups");
+    return write_map(pid, "gid_map", "newgidmap", map);
+}
+
 }  // namespace
 
 std::string id_map_text(std::span<const IdMapping> mappings) {
@@ -120,24 +127,24 @@ std::string id_map_text(std::span<const IdMapping> mappings) {
 
 Result<Fd> make_user_namespace(std::span<const IdMapping> uids, std::span<const IdMapping> gids) {
     Holder holder = TRY(Holder::start(), "make a user namespace");
-    TRY(sys::write_file(AT_FDCWD, holder.path("uid_map").c_str(), id_map_text(uids)),
-        "set the user IDs' mapping");
-    TRY(sys::write_file(AT_FDCWD, holder.path("gid_map").c_str(), id_map_text(gids)),
-        "set the group IDs' mapping");
-    return sys::open(AT_FDCWD, holder.path("ns/user").c_str(), O_RDONLY);
+    TRY(write_gid_map(holder.pid(), gids), "set the group IDs' mapping");
+    TRY(write_map(holder.pid(), "uid_map", "newuidmap", uids), "set the user IDs' mapping");
+    return sys::open(AT_FDCWD, fmt::format("/proc/{}/ns/user", holder.pid()).c_str(), O_RDONLY);
 }
 
 Result<void> write_id_maps(pid_t pid, std::span<const IdMapping> uids,
                            std::span<const IdMapping> gids) {
-    if (!gids.empty()) {
-        if (::geteuid() != 0 && is_single(gids, ::getegid()))
-            TRY(sys::write_file(AT_FDCWD, fmt::format("/proc/{}/setgroups", pid).c_str(), "deny"),
-                "deny setgroups");
-        TRY(write_map(pid, "gid_map", "newgidmap", gids), "linux.gidMappings");
-    }
+    if (!gids.empty())
+        TRY(write_gid_map(pid, gids), "linux.gidMappings");
     if (!uids.empty())
         TRY(write_map(pid, "uid_map", "newuidmap", uids), "linux.uidMappings");
     return {};
+}
+
+bool maps(std::span<const IdMapping> mappings, uint32_t id) {
+    return std::ranges::any_of(mappings, [id](const IdMapping& mapping) {
+        return id >= mapping.container_id && id - mapping.container_id < mapping.size;
+    });
 }
 
 // In the machine's own every uid is itself (user_namespaces(7)).

@@ -24,6 +24,9 @@ Result<Fd> make_user_namespace(std::span<const IdMapping> uids, std::span<const 
 Result<void> write_id_maps(pid_t pid, std::span<const IdMapping> uids,
                            std::span<const IdMapping> gids);
 
+// Whether there is such an ID inside.
+bool maps(std::span<const IdMapping> mappings, uint32_t id);
+
 // Whether this process is in another user namespace than the machine's own: its root is no root
 // there.
 bool is_in_user_namespace();

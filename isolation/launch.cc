@@ -15,14 +15,13 @@
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/clone.h"
+#include "isolation/clone_there.h"
 #include "isolation/embedded.h"
 #include "isolation/launch_plan.h"
 #include "isolation/launch_prepared.h"
 #include "isolation/namespaces.h"
 #include "isolation/notify_socket.h"
-#include "isolation/root_tree.h"
 #include "isolation/shared_roots.h"
-#include "isolation/users.h"
 
 namespace sigil::isolation {
 namespace {
@@ -30,9 +29,12 @@ namespace {
 // The deepest frame of the child holds two paths of 4 KiB.
 constexpr size_t kStackSize = 24UL * 1024;
 
+constexpr size_t kHelperStackSize = 4UL * 1024;
+
 struct Stacks {
     alignas(16) char first[kStackSize];
     alignas(16) char second[kStackSize];
+    alignas(16) char helper[kHelperStackSize];  // of clone_there()
 };
 
 // A thread has one launch under way at a time: the stacks are its child's until then. Not in the
@@ -40,23 +42,6 @@ struct Stacks {
 Stacks& stacks() {
     thread_local std::unique_ptr<Stacks> own(new Stacks);
     return *own;
-}
-
-// The command's environment: a standard PATH, HOME and the like where the user says nothing.
-std::vector<std::string> complete_environment(const Spec& spec, const User& user,
-                                              const std::string& hostname) {
-    std::vector<std::string> env = spec.env;
-    auto add = [&env](std::string_view name, std::string_view value) {
-        const std::string prefix = std::string(name) + "=";
-        auto is_set = [&prefix](const std::string& entry) { return entry.starts_with(prefix); };
-        if (std::ranges::none_of(env, is_set))
-            env.push_back(prefix + std::string(value));
-    };
-    add("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    add("HOME", user.home);
-    add("HOSTNAME", hostname);
-    add("container", "sigil");
-    return env;
 }
 
 [[noreturn]] void run_child(void* bootstrap) {
@@ -99,6 +84,10 @@ Result<LaunchContext> LaunchContext::open(bool with_init, std::string group, Run
         context.cgroups = std::make_unique<CgroupHost>(std::move(*found));
     context.cgroup_parents =
         std::make_unique<CgroupParents>(context.cgroups.get(), std::move(group), record);
+    context.device_filters = std::make_unique<DeviceFilters>();
+    context.user_ranges = std::make_unique<UserRanges>(record ? record->root() : kDefaultRoot);
+    if (record)  // else it launches bundles alone, which say what they are in
+        context.own_users = TRY(isolation::own_users());
     context.supervisor = TRY(sys::pidfd_open(::getpid()));
     if (with_init)
         context.init_image = TRY(open_init_image());
@@ -125,19 +114,6 @@ void Launch::cancel() {
     const pid_t pid = pid_.load(std::memory_order_seq_cst);
     if (pid > 0)
         (void)::kill(pid, SIGKILL);
-}
-
-// Opens the root, unless the thread stands in one that the container can share.
-Result<void> Launch::open_root(Prepared& prepared, OpenedSources& sources) {
-    const Spec& spec = request_.spec;
-    if (site_ && TRY(site_->enter(spec))) {
-        sources.binds.resize(spec.mounts.size());
-        if (!spec.user.empty())
-            prepared.trees.root = TRY(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-        return {};
-    }
-    prepared.trees = TRY(RootTrees::open(spec, spec.mounts.size(), sources));
-    return {};
 }
 
 Result<void> Launch::open_streams(Prepared& prepared, ProcessSources& process) {
@@ -184,25 +160,27 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
     prepared_ = {new Prepared, [](Prepared* prepared) { delete prepared; }};
     Prepared& prepared = *prepared_;
     OpenedSources sources;
-    TRY(open_root(prepared, sources));
+    TRY(open_root(outcome, sources));
     sources.has_cgroup2 = context_.cgroups != nullptr;
-    if (site_ && spec.network == Network::none) {
+    const bool has_own_users = prepared.users.has_value();
+    // One that is ready belongs to the supervisor's user namespace: root of another could not
+    // configure it.
+    if (site_ && spec.network == Network::none && !has_own_users) {
         prepared.network = site_->take_network();
         sources.network = prepared.network.get();
         sources.is_busy = site_->is_busy();
     }
     const std::string& hostname = spec.hostname.empty() ? request_.name : spec.hostname;
-    User user = TRY(find_user(prepared.trees.root.get(), spec.user), "--user");
     ProcessSources process = {
-        .uid = user.uid,
-        .gid = user.gid,
-        .groups = user.groups,
-        .env = complete_environment(spec, user, hostname),
         .ignored_signals = context_.ignored_signals,
         .supervisor = context_.supervisor.get(),
         .init_image = context_.init_image.get(),
-        .bounding = site_ ? site_->bounding() : std::nullopt,
+        .in_user_namespace = sources.in_user_namespace,
+        // Who joins a user namespace has all bits set in it (set_cred_user_ns(), the kernel's
+        // kernel/user_namespace.c), whatever was dropped before.
+        .bounding = site_ && !has_own_users ? site_->bounding() : std::nullopt,
     };
+    TRY(take_user(process, hostname));
     TRY(open_streams(prepared, process));
     if (spec.terminal) {
         prepared.terminal = TRY(sys::socket_pair(SOCK_SEQPACKET), "--tty");
@@ -211,9 +189,7 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
     TRY(open_notify(prepared, sources, process));
     TRY(plan_mounts(spec, hostname, sources, prepared.plan));
     plan_process(spec, process, prepared.plan);
-    outcome.cgroup =
-        TRY(Cgroup::create(context_.cgroups.get(), *context_.cgroup_parents, spec, request_.name));
-    return {};
+    return make_cgroup(outcome);
 }
 
 Result<void> Launch::clone(LaunchOutcome& outcome) {
@@ -240,12 +216,9 @@ Result<void> Launch::clone(LaunchOutcome& outcome) {
     arguments.exit_signal = SIGCHLD;
     arguments.stack = reinterpret_cast<uint64_t>(stacks().first);
     arguments.stack_size = sizeof stacks().first;
-    if (outcome.cgroup) {
-        arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = static_cast<uint64_t>(outcome.cgroup->directory());
-    }
+    const int cgroup = outcome.cgroup ? outcome.cgroup->directory() : -1;
     outcome.times.cloned = sys::monotonic_now();
-    const long pid = clone_onto_stack(&arguments, run_child, const_cast<Bootstrap*>(&bootstrap));
+    const long pid = start_child(arguments, cgroup, bootstrap);
     const Time returned = sys::monotonic_now();
     if (pid < 0)
         return tl::unexpected(
@@ -267,6 +240,29 @@ void Launch::await_others(pid_t pid) const {
         request_.spec.init ? report_.executed_ns != 0 : report_.isolated_ns != 0;
     if (!has_executed)
         (void)sys::await_death(pid);
+}
+
+// In the container's user namespace, where it has one of its own: what clone3 makes belongs to it.
+long Launch::start_child(clone_args& arguments, int cgroup, const Bootstrap& bootstrap) {
+    auto* argument = const_cast<Bootstrap*>(&bootstrap);
+    if (!prepared_->user_namespace) {
+        if (cgroup >= 0) {
+            arguments.flags |= CLONE_INTO_CGROUP;
+            arguments.cgroup = static_cast<uint64_t>(cgroup);
+        }
+        return clone_onto_stack(&arguments, run_child, argument);
+    }
+    CloneThere there = {.user_namespace = prepared_->user_namespace.get(),
+                        .cgroup = cgroup,
+                        .arguments = arguments,
+                        .body = run_child,
+                        .argument = argument,
+                        .helper_stack = stacks().helper,
+                        .helper_stack_size = sizeof stacks().helper};
+    const long cloned = clone_there(there);
+    // A helper that was killed with its child has not told of it.
+    const pid_t known = pid_.load(std::memory_order_seq_cst);
+    return cloned < 0 && known > 0 ? known : cloned;
 }
 
 // It was sent before the execve that ended our wait. The child's end is closed first, so that a
@@ -301,8 +297,9 @@ Error Launch::failed_step(LaunchOutcome& outcome) const {
         return command_failure(std::move(error), report_.interpreter_missing);
     // A limit below what the kernel itself needs to set the container up fails here, in a system
     // call.
-    // ENOSPC: a tmpfs that could not charge a page.
-    const bool no_memory = report_.error == ENOMEM || report_.error == ENOSPC;
+    // ENOSPC: a tmpfs that could not charge a page; E2BIG: the init's arguments found none.
+    const bool no_memory =
+        report_.error == ENOMEM || report_.error == ENOSPC || report_.error == E2BIG;
     if (no_memory && request_.spec.resources.memory && outcome.cgroup)
         error = std::move(error).in(fmt::format("--memory {}: too small to start in",
                                                 format_size(*request_.spec.resources.memory)));

@@ -10,6 +10,8 @@
 //       outcome ─────────────────────────────────────────────▶ owns process and cgroup, waits
 #pragma once
 
+#include <linux/sched.h>
+
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -23,8 +25,11 @@
 #include "isolation/cgroup.h"
 #include "isolation/cgroup_host.h"
 #include "isolation/cgroup_parents.h"
+#include "isolation/device_filter.h"
 #include "isolation/launch_plan.h"
 #include "isolation/meeting.h"
+#include "isolation/rootless.h"
+#include "isolation/user_ranges.h"
 
 namespace sigil::isolation {
 
@@ -40,6 +45,9 @@ struct LaunchContext {
     std::vector<int> ignored_signals;  // inherited as SIG_IGN
     // The bounding set of the launchers' threads; nothing: the supervisor's. See bounding_of().
     std::optional<uint64_t> bounding;
+    std::unique_ptr<DeviceFilters> device_filters;
+    std::unique_ptr<UserRanges> user_ranges;
+    std::optional<IdMaps> own_users;  // of a supervisor in a user namespace
     // WATCHDOG_USEC of containers that tell of their readiness; empty: none.
     std::string watchdog_usec;
 
@@ -85,6 +93,7 @@ struct StagedOptions {
     unsigned preserve_fds = 0;    // descriptors from 3 on that the command gets
     bool no_pivot = false;
     bool no_new_keyring = false;
+    int interruption = -1;             // of interruption.h: gives the launch up
     const JoinTarget* join = nullptr;  // no container is made: the command joins that one
 };
 
@@ -107,6 +116,7 @@ struct LaunchOutcome {
     // process's until it is reaped, so that whoever reaps can open one.
     std::optional<Process> process;
     std::optional<Cgroup> cgroup;
+    UserRanges::Taken users;  // the container's until it is gone
     LaunchTimes times;
     Fd terminal;  // the master of spec.terminal
     std::optional<Error> error;
@@ -139,13 +149,19 @@ class Launch {
     Result<void> plan_container(LaunchOutcome& outcome, ProcessSources& process);
     Result<void> plan_joining(ProcessSources& process);
     Result<void> clone_staged(LaunchOutcome& outcome);
+    Result<void> accompany(LaunchOutcome& outcome);
     Result<void> heed(StagedWord& word, LaunchOutcome& outcome);
     [[nodiscard]] bool needs_stage() const;
-    Result<void> open_root(Prepared& prepared, OpenedSources& sources);
+    Result<void> make_users(LaunchOutcome& outcome);
+    Result<void> open_root(LaunchOutcome& outcome, OpenedSources& sources);
+    Result<void> take_user(ProcessSources& process, const std::string& hostname) const;
+    Result<void> make_cgroup(LaunchOutcome& outcome);
+    [[nodiscard]] const IdMaps* users() const;
     Result<void> open_streams(Prepared& prepared, ProcessSources& process);
     Result<void> open_notify(Prepared& prepared, OpenedSources& sources, ProcessSources& process);
     Result<void> clone(LaunchOutcome& outcome);
     void await_others(pid_t pid) const;
+    long start_child(clone_args& arguments, int cgroup, const Bootstrap& bootstrap);
     Result<void> receive_terminal(LaunchOutcome& outcome);
     Error failed_step(LaunchOutcome& outcome) const;
 

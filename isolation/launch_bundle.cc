@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "isolation/id_map.h"
 #include "isolation/launch.h"
 #include "isolation/launch_prepared.h"
+#include "isolation/mount_points.h"
 #include "isolation/net_devices.h"
 #include "isolation/seccomp.h"
 #include "isolation/shared_roots.h"
@@ -48,6 +50,13 @@ bool runs_apparmor() {
 bool runs_selinux() {
     auto type = sys::filesystem_type("/sys/fs/selinux");
     return type && *type == SELINUX_MAGIC;
+}
+
+const char* why_no_resource_control() {
+    const auto type = sys::filesystem_type("/sys/fs/resctrl");
+    return type && *type == RDTGROUP_SUPER_MAGIC
+               ? "sigil does not set up resource control (resctrl)"
+               : "no resctrl is mounted at /sys/fs/resctrl, and sigil would not set it up";
 }
 
 bool is_new(const Oci& oci, NamespaceKind kind) {
@@ -103,9 +112,9 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
     prepared_ = {new Prepared, [](Prepared* prepared) { delete prepared; }};
     Prepared& prepared = *prepared_;
     if (oci.intel_rdt)
-        return failure("linux.intelRdt: sigil does not set up resource control (resctrl)");
+        return failure("linux.intelRdt: {}", why_no_resource_control());
     if (site_)
-        TRY(site_->enter(spec));  // to the host's mounts: no bundle shares a root
+        TRY(site_->enter(spec, false));  // to the host's mounts: no bundle shares a root
     if (oci.seccomp)
         prepared.filter = TRY(compile(*oci.seccomp));
     else if (spec.seccomp)
@@ -128,7 +137,7 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
                 "hooks, a terminal, a user namespace, namespaces to join and network devices need "
                 "a run of this bundle alone: 'sigil run --bundle'");
         const StagedOptions& options = *request_.staged;
-        prepared.child.emplace(TRY(StagedChild::open()));
+        prepared.child.emplace(TRY(StagedChild::open(options.interruption)));
         process.is_staged = true;
         process.channel = prepared.child->channel();
         process.start_socket = options.start_socket;
@@ -147,6 +156,8 @@ Result<void> Launch::plan_container(LaunchOutcome& outcome, ProcessSources& proc
     OpenedSources sources;
     prepared.trees = TRY(
         RootTrees::open_bundle(spec, outcome.cgroup ? outcome.cgroup->directory() : -1, sources));
+    if (is_new(oci, NamespaceKind::user))
+        make_mount_points(spec, prepared.trees.root.get());
     sources.has_cgroup2 = context_.cgroups != nullptr;
     sources.has_kcore = sys::stat(AT_FDCWD, "/proc/kcore").has_value();
     sources.no_pivot = request_.staged && request_.staged->no_pivot;
@@ -179,6 +190,7 @@ Result<void> Launch::plan_joining(ProcessSources& process) {
             "open the container's root");
     process.env = TRY(bundle_environment(request_.spec, root.get()));
     TRY(open_streams(prepared, process));
+    process.in_user_namespace = foreign & CLONE_NEWUSER || TRY(own_users());
     auto& steps = prepared.plan.setup;
     // Processes of the container can see this one from here on.
     steps.push_back({.kind = StepKind::set_undumpable});
@@ -233,12 +245,16 @@ Result<void> Launch::make_bundle_cgroup(LaunchOutcome& outcome) {
 Result<void> Launch::make_systemd_cgroup(LaunchOutcome& outcome) {
     const Spec& spec = request_.spec;
     LaunchAttendant& attendant = *request_.staged->attendant;
-    const SystemdHelper helper = TRY(SystemdHelper::find());
+    SystemdHelper helper = TRY(SystemdHelper::find());
+    helper.interruption = request_.staged->interruption;
     const SystemdUnit unit =
         TRY(systemd_unit(spec.oci->cgroups_path, request_.name, helper.is_user));
     TRY(attendant.making_unit(unit.scope, helper.is_user));
-    prepared_->scope = TRY(SystemdScope::start(helper, unit, "sigil container " + request_.name,
-                                               systemd_properties(spec.resources)));
+    auto scope = SystemdScope::start(helper, unit, "sigil container " + request_.name,
+                                     systemd_properties(spec.resources));
+    if (!scope && scope.error().is(EEXIST))  // another's: nobody may stop it for ours
+        TRY(attendant.making_unit({}, helper.is_user));
+    prepared_->scope = TRY(std::move(scope));
     const std::string& path = prepared_->scope->cgroup();
     TRY(attendant.making_cgroup(path));
     outcome.cgroup = TRY(Cgroup::open_at(context_.cgroups.get(), path),
@@ -277,8 +293,17 @@ Result<void> Launch::clone_staged(LaunchOutcome& outcome) {
     pid_.store(outcome.process->pid, std::memory_order_seq_cst);
     if (prepared_->scope)
         prepared_->scope->release();  // its cgroup has a process of its own now
+    auto accompanied = accompany(outcome);
+    if (!accompanied)  // it may be past the last meeting, and about to run the command
+        (void)sys::pidfd_send_signal(outcome.process->pidfd.get(), SIGKILL);
+    return accompanied;
+}
+
+// From one meeting to the next, until the container is ready or its command runs.
+Result<void> Launch::accompany(LaunchOutcome& outcome) {
+    StagedChild& child = *prepared_->child;
     for (;;) {
-        auto word = TRY(child.next(), "talk with the container");
+        auto word = TRY(child.next());
         if (!word)
             break;
         TRY(heed(*word, outcome));

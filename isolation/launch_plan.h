@@ -64,6 +64,10 @@ struct OpenedSources {
     bool is_busy = false;     // a helper would only wait for a processor
     int notify_mount = -1;    // of notify_socket.h
     int network = -1;         // a network namespace that is ready; none: it is to be made
+    // The child is in a user namespace: it makes no device nodes, but binds the host's.
+    bool in_user_namespace = false;
+    bool joins_user_namespace = false;  // and the supervisor isn't: it has no user there yet
+    bool maps_terminal_group = true;    // there is a group 5 (tty)
     // Of a bundle.
     bool no_pivot = false;         // the root is moved over the old one and entered by chroot(2)
     bool has_kcore = true;         // the kernel has /proc/kcore
@@ -106,6 +110,7 @@ struct ProcessSources {
     int init_image = -1;
     Streams streams = kInheritedStreams;
     int terminal = -1;  // what the master of spec.terminal is sent on
+    bool in_user_namespace = false;
     // Of a bundle.
     unsigned preserved_fds = 0;   // from 3 on, that the command gets (LISTEN_FDS)
     bool no_new_keyring = false;  // it keeps the caller's session keyring

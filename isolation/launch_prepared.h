@@ -11,6 +11,7 @@
 #include "isolation/launch_plan.h"
 #include "isolation/namespaces.h"
 #include "isolation/root_tree.h"
+#include "isolation/rootless.h"
 #include "isolation/staged.h"
 #include "isolation/systemd_cgroup.h"
 
@@ -18,6 +19,9 @@ namespace sigil::isolation {
 
 struct Launch::Prepared {
     RootTrees trees;
+    // Of a container with a user namespace of its own.
+    std::optional<IdMaps> users;
+    Fd user_namespace;
     std::vector<Fd> streams;
     // The child sends the master of its terminal on it, before its execve and without an answer:
     // its descriptors are not ours (no CLONE_FILES), and we are parked until that execve.

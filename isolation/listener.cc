@@ -21,6 +21,9 @@ Result<void> send_descriptor(const std::string& socket_path, int fd, std::string
     Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket)
         return tl::unexpected(Error::from_errno(errno, "socket"));
+    // Of a socket that nobody accepts on, the kernel's queue is full at some time (unix(7)).
+    const timeval patience = {.tv_sec = 10, .tv_usec = 0};
+    (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return tl::unexpected(
             Error::from_errno(errno, "connect").in(fmt::format("connect to {}", socket_path)));

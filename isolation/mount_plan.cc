@@ -11,6 +11,7 @@
 
 #include "core/parse.h"
 #include "core/try.h"
+#include "isolation/default_devices.h"
 #include "isolation/launch_plan.h"
 #include "isolation/mount_options.h"
 #include "isolation/notify_socket.h"
@@ -20,31 +21,6 @@ namespace {
 
 constexpr uint64_t kLocked = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 constexpr uint64_t kLockedAttributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-constexpr uint32_t kEveryone = 0666;
-
-struct Node {
-    const char* name;
-    unsigned major;
-    unsigned minor;
-};
-
-// The devices that the OCI runtime spec promises (config-linux.md, "Default Devices").
-constexpr std::array kNodes = {
-    Node{"null", 1, 3},   Node{"zero", 1, 5},    Node{"full", 1, 7},
-    Node{"random", 1, 8}, Node{"urandom", 1, 9}, Node{"tty", 5, 0},
-};
-
-struct Link {
-    const char* name;
-    const char* target;
-};
-
-constexpr std::array kLinks = {
-    Link{"fd", "/proc/self/fd"},       Link{"stdin", "/proc/self/fd/0"},
-    Link{"stdout", "/proc/self/fd/1"}, Link{"stderr", "/proc/self/fd/2"},
-    Link{"ptmx", "pts/ptmx"},          Link{"core", "/proc/kcore"},
-};
-
 constexpr const char* kDevOptions[] = {"mode", "755", "size", "65536k", nullptr};
 
 constexpr const char* kMaskedInSys = "firmware";
@@ -76,11 +52,32 @@ constexpr std::array kReadOnlyInProc = {"bus", "fs", "irq", "sys", "sysrq-trigge
 void plan_root(const OpenedSources& sources, LaunchPlan& plan) {
     plan.setup.push_back({.kind = StepKind::make_mounts_private});
     plan.setup.push_back({.kind = StepKind::attach_root, .fd = sources.root_tree});
+}
+
+void plan_pivot(LaunchPlan& plan) {
     plan.setup.push_back({.kind = StepKind::pivot_root});
     plan.setup.push_back({.kind = StepKind::detach_old_root});
 }
 
-void plan_dev(LaunchPlan& plan) {
+// Names are relative to /dev, which is an empty tmpfs of ours: no link leads out of it.
+void plan_device(const HostDevice& device, const OpenedSources& sources, LaunchPlan& plan) {
+    const std::string path = device.node.path.substr(sizeof kDevPrefix - 1);
+    for (size_t slash = path.find('/'); slash != std::string::npos;
+         slash = path.find('/', slash + 1))
+        plan.setup.push_back({.kind = StepKind::make_directory,
+                              .mode = 0755,
+                              .path = plan.keep(path.substr(0, slash))});
+    const Device& node = device.node;
+    plan.setup.push_back({.kind = StepKind::make_device,
+                          .mode = (node.type == 'b' ? S_IFBLK : S_IFCHR) | node.mode,
+                          .path = plan.keep(path),
+                          .source = sources.in_user_namespace ? plan.keep(device.source) : nullptr,
+                          .device = makedev(node.major, node.minor),
+                          .ids = node.uid || node.gid ? plan.keep(node.uid, node.gid, {}) : nullptr,
+                          .origin = plan.keep(device.origin)});
+}
+
+void plan_dev(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
     auto& steps = plan.setup;
     steps.push_back({.kind = StepKind::new_mount,
                      .place = Place::dev,
@@ -89,13 +86,21 @@ void plan_dev(LaunchPlan& plan) {
                      .flags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_STRICTATIME,
                      .options = kDevOptions});
     steps.push_back({.kind = StepKind::enter, .place = Place::dev});
-    for (const Node& node : kNodes)
-        steps.push_back({.kind = StepKind::make_node,
-                         .mode = S_IFCHR | kEveryone,
-                         .path = node.name,
-                         .device = makedev(node.major, node.minor)});
-    for (const Link& link : kLinks)
-        steps.push_back({.kind = StepKind::make_link, .path = link.name, .source = link.target});
+    for (const DefaultDevice& device : kDefaultDevices)
+        steps.push_back({.kind = StepKind::make_device,
+                         .mode = S_IFCHR | kDefaultDeviceMode,
+                         .path = device.name(),
+                         .source = sources.in_user_namespace ? device.path : nullptr,
+                         .device = makedev(device.major, device.minor)});
+    for (const HostDevice& device : spec.devices)
+        plan_device(device, sources, plan);
+    auto link = [&steps](const DefaultLink& wanted) {
+        steps.push_back(
+            {.kind = StepKind::make_link, .path = wanted.name, .source = wanted.target});
+    };
+    std::ranges::for_each(kDefaultLinks, link);
+    link(kPtmxLink);
+    link(kCoreLink);
     auto below = [&steps](const char* name, const char* type, uint64_t flags, const char* data) {
         steps.push_back({.kind = StepKind::make_directory, .mode = 0755, .path = name});
         steps.push_back({.kind = StepKind::mount_here,
@@ -104,7 +109,9 @@ void plan_dev(LaunchPlan& plan) {
                          .data = data,
                          .flags = flags});
     };
-    below("pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+    below("pts", "devpts", MS_NOSUID | MS_NOEXEC,
+          sources.maps_terminal_group ? "newinstance,ptmxmode=0666,mode=0620,gid=5"
+                                      : "newinstance,ptmxmode=0666,mode=0620");
     below("shm", "tmpfs", kLocked, "mode=1777,size=65536k");
     below("mqueue", "mqueue", kLocked, nullptr);
     steps.push_back({.kind = StepKind::open_null, .path = "null"});
@@ -118,12 +125,13 @@ void plan_masks(Place place, LaunchPlan& plan) {
                  .path = masked.name});
 }
 
-void plan_proc(LaunchPlan& plan) {
-    plan.setup.push_back({.kind = StepKind::new_mount,
-                          .place = Place::proc,
-                          .path = "proc",
-                          .source = "proc",
-                          .flags = kLockedAttributes | MOUNT_ATTR_RDONLY});
+void plan_proc(const Spec& spec, LaunchPlan& plan) {
+    plan.setup.push_back(
+        {.kind = StepKind::new_mount,
+         .place = Place::proc,
+         .path = "proc",
+         .source = "proc",
+         .flags = kLockedAttributes | (spec.privileged ? 0 : uint64_t{MOUNT_ATTR_RDONLY})});
 }
 
 // After /dev, whose null device hides files. /proc is read-only until here: a bind inherits that
@@ -136,25 +144,40 @@ void plan_proc_masks(LaunchPlan& plan) {
     plan.setup.push_back({.kind = StepKind::make_writable, .place = Place::proc});
 }
 
-// sysfs shows the network namespace of who mounts it.
-void plan_sysfs(LaunchPlan& plan) {
-    plan.setup.push_back({.kind = StepKind::new_mount,
-                          .place = Place::sys,
-                          .path = "sys",
-                          .source = "sysfs",
-                          .flags = kLockedAttributes | MOUNT_ATTR_RDONLY});
+// sysfs shows the network namespace of who mounts it; in a user namespace the kernel makes none of
+// the host's network, which is then the host's /sys itself.
+bool shows_the_hosts_sys(const Spec& spec, const OpenedSources& sources) {
+    return sources.in_user_namespace && spec.network == Network::host;
+}
+
+void plan_sysfs(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
+    plan.setup.push_back(
+        {.kind = StepKind::new_mount,
+         .place = Place::sys,
+         .path = "sys",
+         .source = "sysfs",
+         .device_name = shows_the_hosts_sys(spec, sources) ? "/sys" : nullptr,
+         .flags = kLockedAttributes | (spec.privileged ? 0 : uint64_t{MOUNT_ATTR_RDONLY})});
     plan.setup.push_back({.kind = StepKind::enter, .place = Place::sys});
-    plan_masks(Place::sys, plan);
+    if (!spec.privileged)
+        plan_masks(Place::sys, plan);
 }
 
 // cgroup2 shows the cgroup namespace of who mounts it.
-void plan_sys(const OpenedSources& sources, LaunchPlan& plan) {
-    plan_sysfs(plan);
-    if (sources.has_cgroup2)
+void plan_sys(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
+    plan_sysfs(spec, sources, plan);
+    // mount(2) puts no filesystem onto itself (EBUSY), and the host's own cgroup2 may be there.
+    if (sources.has_cgroup2 && shows_the_hosts_sys(spec, sources))
         plan.setup.push_back({.kind = StepKind::mount_here,
                               .path = "fs/cgroup",
-                              .source = "cgroup2",
-                              .flags = kLocked | MS_RELATIME | MS_RDONLY});
+                              .source = "tmpfs",
+                              .flags = kLocked | MS_RDONLY});
+    if (sources.has_cgroup2)
+        plan.setup.push_back(
+            {.kind = StepKind::mount_here,
+             .path = "fs/cgroup",
+             .source = "cgroup2",
+             .flags = kLocked | MS_RELATIME | (spec.privileged ? 0 : uint64_t{MS_RDONLY})});
 }
 
 // Where the user may mount: /proc, /sys and /dev are made by the recipe.
@@ -193,12 +216,23 @@ Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
                          const OpenedSources& sources, LaunchPlan& plan) {
     auto& steps = plan.setup;
     const bool has_own_root = sources.root_tree >= 0;
+    // Until then the child is a user that its namespace has no number for, and may make no files.
+    if (sources.joins_user_namespace)
+        steps.push_back({.kind = StepKind::become_user,
+                         .flags = kMayBeDenied,
+                         .ids = plan.keep(0, 0, {}),
+                         .origin = "--userns"});
     steps.push_back(
         {.kind = StepKind::set_umask, .mode = 0});  // modes below are meant as they stand
     if (has_own_root)
         plan_root(sources, plan);
     else
         steps.push_back({.kind = StepKind::open_root});
+    // In a user namespace the kernel makes a procfs or sysfs only as long as there is a whole one
+    // to be seen (mount_too_revealing(), fs/namespace.c), and devices are the host's: the old root
+    // stays until the end.
+    if (has_own_root && !sources.in_user_namespace)
+        plan_pivot(plan);
     if (!has_own_root && shares_sysfs(spec))
         steps.push_back({.kind = StepKind::use_shared,
                          .place = Place::sys,
@@ -208,9 +242,10 @@ Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
     // After the detach, which waits for an RCU grace period that the helper's work would draw out.
     if (spec.network == Network::none && sources.network < 0 && !sources.is_busy)
         steps.push_back({.kind = StepKind::begin_network});
-    plan_proc(plan);
-    plan_dev(plan);
-    plan_proc_masks(plan);
+    plan_proc(spec, plan);
+    plan_dev(spec, sources, plan);
+    if (!spec.privileged)
+        plan_proc_masks(plan);
     steps.push_back(
         {.kind = StepKind::set_hostname, .source = plan.keep(hostname), .flags = hostname.size()});
     // CLONE_INTO_CGROUP moves the child after copy_namespaces() has made CLONE_NEWCGROUP's root
@@ -218,7 +253,7 @@ Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
     steps.push_back({.kind = StepKind::unshare_cgroup});
     if (spec.network == Network::none)
         steps.push_back({.kind = StepKind::join_network, .fd = sources.network});
-    plan_sys(sources, plan);
+    plan_sys(spec, sources, plan);
     const size_t made = has_own_root ? 0 : shareable_mounts(spec).value_or(0);
     for (size_t index = made; index < spec.mounts.size(); ++index)
         TRY(plan_user_mount(spec.mounts[index], sources.binds[index], plan));
@@ -230,11 +265,13 @@ Result<void> plan_mounts(const Spec& spec, const std::string& hostname,
                          .origin = "--notify"});
     if (spec.read_only_root)
         steps.push_back({.kind = StepKind::read_only_root});
+    if (sources.in_user_namespace)
+        plan_pivot(plan);
     return {};
 }
 
 std::optional<size_t> shareable_mounts(const Spec& spec) {
-    if (spec.oci)
+    if (spec.oci || spec.privileged || spec.user_namespace != UserNamespace::host)
         return std::nullopt;
     auto is_shareable = [](const Mount& mount) {
         auto target = clean_target(mount);
@@ -256,11 +293,12 @@ bool shares_sysfs(const Spec& spec) {
 Result<void> plan_shared_root(const Spec& spec, const OpenedSources& sources, LaunchPlan& plan) {
     plan.setup.push_back({.kind = StepKind::set_umask, .mode = 0});
     plan_root(sources, plan);
+    plan_pivot(plan);
     const size_t count = shareable_mounts(spec).value_or(0);
     for (size_t index = 0; index < count; ++index)
         TRY(plan_user_mount(spec.mounts[index], sources.binds[index], plan));
     if (shares_sysfs(spec))
-        plan_sysfs(plan);
+        plan_sysfs(spec, sources, plan);
     return {};
 }
 

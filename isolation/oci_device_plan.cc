@@ -3,40 +3,15 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
-#include <array>
 
 #include "core/parse.h"
 #include "core/try.h"
+#include "isolation/default_devices.h"
 #include "isolation/mount_options.h"
 #include "isolation/oci_plan.h"
 
 namespace sigil::isolation {
 namespace {
-
-constexpr uint32_t kEveryone = 0666;
-
-struct Node {
-    const char* path;
-    unsigned major;
-    unsigned minor;
-};
-
-constexpr std::array kDefault = {
-    Node{"/dev/null", 1, 3},   Node{"/dev/zero", 1, 5},    Node{"/dev/full", 1, 7},
-    Node{"/dev/random", 1, 8}, Node{"/dev/urandom", 1, 9}, Node{"/dev/tty", 5, 0},
-};
-
-struct Link {
-    const char* name;
-    const char* target;
-};
-
-constexpr std::array kLinks = {
-    Link{"fd", "/proc/self/fd"},
-    Link{"stdin", "/proc/self/fd/0"},
-    Link{"stdout", "/proc/self/fd/1"},
-    Link{"stderr", "/proc/self/fd/2"},
-};
 
 struct Wanted {
     Device device;
@@ -62,14 +37,14 @@ Result<uint32_t> type_of(const Wanted& wanted) {
 // The default ones first, unless config.json has them otherwise.
 Result<std::vector<Wanted>> wanted_devices(const Oci& oci) {
     std::vector<Wanted> devices;
-    for (const Node& node : kDefault)
-        if (std::ranges::find(oci.devices, std::string_view(node.path), &Device::path) ==
+    for (const DefaultDevice& usual : kDefaultDevices)
+        if (std::ranges::find(oci.devices, std::string_view(usual.path), &Device::path) ==
             oci.devices.end())
-            devices.push_back({.device = {.path = node.path,
+            devices.push_back({.device = {.path = usual.path,
                                           .type = 'c',
-                                          .major = node.major,
-                                          .minor = node.minor,
-                                          .mode = kEveryone}});
+                                          .major = usual.major,
+                                          .minor = usual.minor,
+                                          .mode = kDefaultDeviceMode}});
     for (size_t index = 0; index < oci.devices.size(); ++index)
         if (oci.devices[index].path != "/dev/ptmx")  // always the link to the container's own
             devices.push_back(
@@ -99,15 +74,18 @@ Result<void> plan_device(const Wanted& wanted, LaunchPlan& plan) {
 }
 
 void plan_links(bool has_kcore, LaunchPlan& plan) {
-    for (const Link& link : kLinks)
-        plan.setup.push_back(
-            {.kind = StepKind::ensure_link, .path = link.name, .source = link.target});
+    // flags 1: instead of the image's.
+    auto add = [&plan](const DefaultLink& link, uint64_t flags = 0) {
+        plan.setup.push_back({.kind = StepKind::ensure_link,
+                              .path = link.name,
+                              .source = link.target,
+                              .flags = flags});
+    };
+    for (const DefaultLink& link : kDefaultLinks)
+        add(link);
     if (has_kcore)
-        plan.setup.push_back(
-            {.kind = StepKind::ensure_link, .path = "core", .source = "/proc/kcore"});
-    // Instead of the image's: only the container's own devpts has terminals for it.
-    plan.setup.push_back(
-        {.kind = StepKind::ensure_link, .path = "ptmx", .source = "pts/ptmx", .flags = 1});
+        add(kCoreLink);
+    add(kPtmxLink, 1);
 }
 
 }  // namespace

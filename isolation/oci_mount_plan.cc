@@ -52,6 +52,8 @@ bool is_by_descriptor(std::string_view type) {
     return std::ranges::find(kByDescriptor, type) != kByDescriptor.end();
 }
 
+constexpr size_t kLongestValue = 255;  // that fsconfig(2) takes
+
 struct FlagWord {
     uint64_t flag;
     const char* word;
@@ -108,6 +110,10 @@ bool takes_label(std::string_view type) {
 
 std::vector<std::string> options_of(const Parsed& parsed, const Oci& oci) {
     std::vector<std::string> options;
+    // What mountinfo and df(1) call it.
+    const std::string& source = parsed.mount.source;
+    if (!source.empty() && source.size() <= kLongestValue)
+        options.push_back("source=" + source);
     for (const FlagWord& row : kSuperblockWords)
         if (parsed.flags.mount_flags & row.flag)
             options.emplace_back(row.word);

@@ -24,6 +24,18 @@ void plan_console(const OciProcess& process, LaunchPlan& plan) {
                            .origin = "process.terminal"});
 }
 
+// As runc and crun do: also what is a file, so that it can be opened by /dev/stdout.
+void plan_own_streams(const OciProcess& process, const ProcessSources& sources, LaunchPlan& plan) {
+    if (process.terminal || process.uid == 0)
+        return;
+    for (int number = 0; number < kStreams; ++number) {
+        const int stream = sources.streams[static_cast<size_t>(number)];
+        plan.target.push_back({.kind = StepKind::own_stream,
+                               .fd = stream < 0 ? number : stream,
+                               .mode = process.uid});
+    }
+}
+
 void plan_filter(const ProcessSources& sources, LaunchPlan& plan) {
     if (!sources.filter)
         return;
@@ -136,9 +148,10 @@ void plan_resources(const Oci& oci, LaunchPlan& plan) {
         plan_memory_policy(*oci.memory_policy, plan);
 }
 
-void plan_user(const Spec& spec, LaunchPlan& plan) {
+void plan_user(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {
     const OciProcess& process = spec.oci->process;
-    const uint64_t in_user_namespace = spec.oci->find(NamespaceKind::user) ? kMayBeDenied : 0;
+    const uint64_t in_user_namespace =
+        sources.in_user_namespace || spec.oci->find(NamespaceKind::user) ? kMayBeDenied : 0;
     auto& steps = plan.target;
     const char* cwd = plan.keep(spec.cwd);
     steps.push_back({.kind = StepKind::drop_bounding,
@@ -187,6 +200,7 @@ Result<void> plan_oci_process(const Spec& spec, const ProcessSources& sources, L
     steps.push_back({.kind = StepKind::new_session});
     if (oci.process.terminal)
         plan_console(oci.process, plan);
+    plan_own_streams(oci.process, sources, plan);
     if (!sources.no_new_keyring)
         steps.push_back({.kind = StepKind::new_keyring});
     plan_limits(spec, plan);
@@ -200,7 +214,7 @@ Result<void> plan_oci_process(const Spec& spec, const ProcessSources& sources, L
     if (!spec.no_new_privileges)
         plan_filter(sources, plan);
     steps.push_back({.kind = StepKind::set_umask, .mode = oci.process.umask.value_or(kUmask)});
-    plan_user(spec, plan);
+    plan_user(spec, sources, plan);
     if (oci.personality)
         steps.push_back({.kind = StepKind::set_personality,
                          .flags = *oci.personality,

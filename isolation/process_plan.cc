@@ -90,8 +90,10 @@ void plan_privileges(const Spec& spec, const ProcessSources& sources, LaunchPlan
         steps.push_back({.kind = StepKind::drop_bounding, .flags = spec.capabilities});
     if (!spec.no_new_privileges)
         plan_seccomp(spec, plan);
-    const bool stays_root = sources.uid == 0 && sources.gid == 0 && is_root();
+    const bool stays_root =
+        sources.uid == 0 && sources.gid == 0 && is_root() && !sources.in_user_namespace;
     steps.push_back({.kind = stays_root ? StepKind::set_groups : StepKind::set_ids,
+                     .flags = sources.in_user_namespace ? kMayBeDenied : 0,
                      .ids = plan.keep(sources.uid, sources.gid, sources.groups)});
     // A user who is not root has none: setresuid(2) has emptied the sets.
     if (sources.uid == 0)

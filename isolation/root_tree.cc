@@ -1,5 +1,6 @@
 #include "isolation/root_tree.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
@@ -94,6 +95,18 @@ Result<void> map_ids(const Mount& mount, const MountExtensions& extensions, cons
     return {};
 }
 
+// The root's files belong to the container's users, whose numbers they have on the disk.
+Result<void> map_root(int tree, int user_namespace) {
+    mount_attr attributes = attributes_for(MOUNT_ATTR_IDMAP, 0, 0);
+    attributes.userns_fd = static_cast<uint64_t>(user_namespace);
+    auto mapped = sys::mount_setattr(tree, AT_RECURSIVE, attributes);
+    if (!mapped && mapped.error().is(EINVAL))
+        return failure(
+            "--userns: its filesystem, or one that is mounted in it, knows no idmapped mounts "
+            "(mount_setattr(2)), so its files would be nobody's in the container");
+    return TRY(std::move(mapped), "--userns: map the users"), Result<void>();
+}
+
 Result<Fd> open_bundle_bind(const Mount& as_written, const Oci& oci, OpenedSources::Bind& bind) {
     constexpr uint64_t kProcRootInode = 1;
     Mount mount = as_written;
@@ -122,13 +135,16 @@ Result<Fd> open_cgroup(const Mount& mount, int cgroup) {
 
 }  // namespace
 
-Result<RootTrees> RootTrees::open(const Spec& spec, size_t mounts, OpenedSources& sources) {
+Result<RootTrees> RootTrees::open(const Spec& spec, size_t mounts, int user_namespace,
+                                  OpenedSources& sources) {
     RootTrees trees;
     // The slash wants a directory (and makes none of an empty name). Devices are in /dev alone: a
     // node elsewhere in the image opens nothing.
     trees.root = TRY(clone_tree(spec.rootfs.empty() ? "" : spec.rootfs + "/", true,
-                                MOUNT_ATTR_NODEV, MS_PRIVATE),
+                                spec.privileged ? 0 : MOUNT_ATTR_NODEV, MS_PRIVATE),
                      "--rootfs {}", printable(spec.rootfs));
+    if (user_namespace >= 0)
+        TRY(map_root(trees.root.get(), user_namespace), "--rootfs {}", printable(spec.rootfs));
     if (spec.read_only_root)
         TRY(make_read_only_below(trees.root.get()), "--read-only");
     sources.root_tree = trees.root.get();

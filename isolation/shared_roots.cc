@@ -93,7 +93,7 @@ Result<std::shared_ptr<const SharedRoots::Root>> LaunchSite::make(const Spec& sp
     root->mount_namespace =
         TRY(sys::open(roots_.host_root_.get(), "proc/thread-self/ns/mnt", O_RDONLY));
     OpenedSources sources;
-    RootTrees trees = TRY(RootTrees::open(spec, mounts, sources));
+    RootTrees trees = TRY(RootTrees::open(spec, mounts, -1, sources));
     LaunchPlan plan;
     TRY(plan_shared_root(spec, sources, plan));
     LaunchReport report;
@@ -104,8 +104,8 @@ Result<std::shared_ptr<const SharedRoots::Root>> LaunchSite::make(const Spec& sp
     return root;
 }
 
-Result<bool> LaunchSite::enter(const Spec& spec) {
-    const std::optional<size_t> mounts = shareable_mounts(spec);
+Result<bool> LaunchSite::enter(const Spec& spec, bool may_share) {
+    const std::optional<size_t> mounts = may_share ? shareable_mounts(spec) : std::nullopt;
     auto key = mounts ? key_of(spec, *mounts) : Result<std::string>("");
     if (!mounts || !key) {  // the launch itself tells what is wrong
         TRY(go_to_host());

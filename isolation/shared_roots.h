@@ -74,8 +74,9 @@ class LaunchSite {
     [[nodiscard]] std::optional<uint64_t> bounding() const { return bounding_; }
 
     // Brings the thread to where the container is to be cloned from. True: into its root, shared.
-    // False: into the host's mount namespace, to open the root from there.
-    Result<bool> enter(const Spec& spec);
+    // False: into the host's mount namespace, to open the root from there; always so unless it
+    // `may_share` one.
+    Result<bool> enter(const Spec& spec, bool may_share);
 
   private:
     using Root = SharedRoots::Root;

@@ -20,7 +20,9 @@
 #include "core/try.h"
 #include "isolation/child.h"
 #include "isolation/clone.h"
+#include "isolation/clone_there.h"
 #include "isolation/embedded.h"
+#include "isolation/interruption.h"
 #include "isolation/stage/protocol.h"
 
 namespace sigil::isolation {
@@ -131,48 +133,6 @@ long make_capabilities_ambient() {
         raw::call(__NR_exit_group, kExitRuntimeFailure);
 }
 
-// The same from a user namespace that is there: a helper joins it and clones there, so that what
-// the child has of its own belongs to that namespace. The child is ours all the same
-// (CLONE_PARENT).
-struct Detour {
-    int user_namespace;
-    clone_args arguments;
-    Jump* to;
-    long pid;
-};
-
-[[noreturn]] void clone_there(void* argument) {
-    auto& detour = *static_cast<Detour*>(argument);
-    detour.pid = raw::call(__NR_setns, detour.user_namespace, CLONE_NEWUSER);
-    if (detour.pid == 0)
-        detour.pid = clone_onto_stack(&detour.arguments, jump, detour.to);
-    for (;;)
-        raw::call(__NR_exit_group, 0);
-}
-
-// What clone3(2) returns, but for the pid: that is 1.
-long clone_in_user_namespace(Detour& detour, int cgroup) {
-    const auto stack = std::make_unique<char[]>(kStackSize);
-    clone_args arguments = {};
-    // CLONE_FILES: for the child's pidfd.
-    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES;
-    arguments.exit_signal = SIGCHLD;
-    arguments.stack = reinterpret_cast<uint64_t>(stack.get());
-    arguments.stack_size = kStackSize;
-    if (cgroup >= 0) {
-        arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = static_cast<uint64_t>(cgroup);
-    }
-    detour.arguments.flags |= CLONE_PARENT;
-    detour.arguments.exit_signal = 0;  // the helper's
-    const long helper = clone_onto_stack(&arguments, clone_there, &detour);
-    if (helper < 0)
-        return helper;
-    while (::waitpid(static_cast<pid_t>(helper), nullptr, 0) < 0 && errno == EINTR) {
-    }
-    return detour.pid < 0 ? detour.pid : 1;
-}
-
 // As we number it, wherever it was cloned.
 Result<pid_t> pid_of(int pidfd) {
     const std::string info =
@@ -213,11 +173,12 @@ Result<Fd> write_stage_plan(const LaunchPlan& plan, int root, int channel) {
     return sealed_file("sigil-plan", image.bytes(), false);
 }
 
-Result<StagedChild> StagedChild::open() {
+Result<StagedChild> StagedChild::open(int interruption) {
     sys::SocketPair ends = TRY(sys::socket_pair(SOCK_SEQPACKET));
     StagedChild child;
     child.parent_end_ = std::move(ends.parent);
     child.child_end_ = std::move(ends.child);
+    child.interruption_ = interruption;
     return child;
 }
 
@@ -246,8 +207,15 @@ Result<Process> StagedChild::start(const Request& request) {
     arguments.stack_size = kStackSize;
     long pid;
     if (request.user_namespace >= 0) {
-        Detour detour = {request.user_namespace, arguments, &to, 0};
-        pid = clone_in_user_namespace(detour, request.cgroup);
+        const auto helper_stack = std::make_unique<char[]>(kStackSize);
+        CloneThere there = {.user_namespace = request.user_namespace,
+                            .cgroup = request.cgroup,
+                            .arguments = arguments,
+                            .body = jump,
+                            .argument = &to,
+                            .helper_stack = helper_stack.get(),
+                            .helper_stack_size = kStackSize};
+        pid = clone_there(there);
     } else {
         if (request.cgroup >= 0) {
             arguments.flags |= CLONE_INTO_CGROUP;
@@ -268,6 +236,11 @@ Result<Process> StagedChild::start(const Request& request) {
             Error::from_errno(static_cast<int>(-to.error), "execveat").in("execute the stage"));
     }
     return process;
+}
+
+Result<std::optional<StagedWord>> StagedChild::next() {
+    TRY(wait_readable(parent_end_.get(), interruption_));
+    return next(parent_end_.get());
 }
 
 Result<std::optional<StagedWord>> StagedChild::next(int connection) {

@@ -27,7 +27,8 @@ struct StagedWord {
 class StagedChild {
   public:
     // Makes the channel; the planner may name its child's end.
-    static Result<StagedChild> open();
+    // `interruption`: of interruption.h; what interrupts next() is an error.
+    static Result<StagedChild> open(int interruption);
     // The child's end: its number in the child is the same.
     [[nodiscard]] int channel() const { return child_end_.get(); }
 
@@ -44,7 +45,7 @@ class StagedChild {
 
     // Blocks until the child says something. Nothing: the end of the channel, so the command's
     // execve has succeeded, or the child has died without a word.
-    Result<std::optional<StagedWord>> next() { return next(parent_end_.get()); }
+    Result<std::optional<StagedWord>> next();
     Result<void> go_on();
 
     // The same of who starts a created container.
@@ -53,6 +54,7 @@ class StagedChild {
   private:
     Fd parent_end_;
     Fd child_end_;
+    int interruption_ = -1;
 };
 
 }  // namespace sigil::isolation

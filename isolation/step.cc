@@ -34,8 +34,6 @@ std::string what(const Step& step) {
             return fmt::format("mount {} on {}", source, path);
         case StepKind::make_directory:
             return fmt::format("make directory {}", path);
-        case StepKind::make_node:
-            return fmt::format("make device /dev/{}", path);
         case StepKind::make_link:
         case StepKind::ensure_link:
             return fmt::format("make link /dev/{}", path);
@@ -71,7 +69,8 @@ std::string what(const Step& step) {
         case StepKind::enter_directory:
             return fmt::format("enter {}", path);
         case StepKind::make_device:
-            return fmt::format("make device {}", path);
+            return step.source ? fmt::format("make device {}", source)
+                               : fmt::format("make device /dev/{}", path);
         case StepKind::hide_host:
             return fmt::format("hide the host's {}", path);
         case StepKind::change_root:
@@ -107,6 +106,8 @@ std::string what(const Step& step) {
         case StepKind::set_ids:
         case StepKind::become_user:
             return fmt::format("become user {}:{}", step.ids->uid, step.ids->gid);
+        case StepKind::own_stream:
+            return fmt::format("give descriptor {} to user {}", step.fd, step.mode);
         case StepKind::set_capabilities:
         case StepKind::set_capability_sets:
             return "set the capabilities";

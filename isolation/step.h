@@ -21,11 +21,11 @@ enum class StepKind : uint8_t {
     use_shared,      // place: it may be there with the root, as path, and what is masked in it, of
                      // which source is one; then new_mount and masks of that place do nothing
     new_mount,       // source: type; options; flags: MOUNT_ATTR_*; path: one name below "/";
-                     // place: the register that keeps its descriptor. Never follows a link
+                     // place: the register that keeps its descriptor. Never follows a link.
+                     // device_name: bind of the host's instead, where we may make none
     enter,           // place: work there from now on; names of the next steps are relative to it
     mount_here,      // path: name; source: type and source; flags: MS_*; data
     make_directory,  // path: name; mode
-    make_node,       // path: name; mode; device
     make_link,       // path: name; source: what it points to
     open_null,       // path: name; keeps the descriptor that masks of files are bound from
     mask_file,       // path: name. A missing one is skipped
@@ -50,7 +50,7 @@ enum class StepKind : uint8_t {
     read_only_mount,  // place: the mount itself
     enter_directory,  // path: names of the next steps are relative to it. Made where it is missing
     make_device,      // path: name; mode; device; ids: owner, or null: root. source: the host's
-                      // path, bound where we may make no nodes. One that is there is fine
+                      // path, bound where we may make no nodes, or null. One that is there is fine
     ensure_link,      // path: name; source: what it points to; flags 1: replaces what is there
     hide_host,        // path: a procfs or sysfs of the host's
     change_root,      // instead of pivot_root: the old root stays beneath
@@ -75,11 +75,12 @@ enum class StepKind : uint8_t {
     set_rlimit,        // fd: resource; flags: soft; device: hard
     drop_bounding,     // flags: mask of capabilities to keep
     set_groups,        // ids: the supplementary groups alone
-    set_ids,           // ids
+    set_ids,           // ids; flags: as become_user
     set_capabilities,  // flags: the effective and permitted set
     no_new_privileges,
     seccomp,              // filter; flags: SECCOMP_FILTER_FLAG_*. Of what follows it filters all
     become_user,          // ids; flags: kMayBeDenied
+    own_stream,           // fd: belongs to the user `mode` from now on, where that can be done
     keep_capabilities,    // flags 1: over the next change of ids; 0: no longer
     set_capability_sets,  // words: effective, permitted, inheritable, ambient
     set_scheduler,        // words: a sched_attr (sched_setattr(2))

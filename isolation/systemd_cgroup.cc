@@ -14,6 +14,10 @@
 #include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/device_filter.h"
+#include "isolation/id_map.h"
+#include "isolation/interruption.h"
+#include "isolation/systemd/exit_code.h"
 
 namespace sigil::isolation {
 namespace {
@@ -39,11 +43,13 @@ constexpr std::pair<std::string_view, std::string_view> kSets[] = {
     {"cpuset.mems", "AllowedMemoryNodes"},
 };
 
+constexpr uint64_t kUsualPeriod = 100'000;  // microseconds
+
 // "QUOTA PERIOD" of cpu.max: microseconds of each PERIOD, as microseconds of each second.
 void add_cpu_max(std::string_view text, std::vector<std::string>& properties) {
     const size_t space = text.find(' ');
     const uint64_t period = space == std::string_view::npos
-                                ? 100'000
+                                ? kUsualPeriod
                                 : parse_number(text.substr(space + 1)).value_or(0);
     if (period == 0)
         return;
@@ -64,6 +70,10 @@ void add_file(const Resources::File& file, std::vector<std::string>& properties)
         else if (auto value = parse_number(file.value))
             properties.push_back(property(known, *value));
     }
+    // Read as a v1 weight; one of a single device is no number.
+    if (file.other_name == "io.weight")
+        if (auto weight = parse_number(file.other_value))
+            properties.push_back(property("IOWeight", *weight));
     for (const auto& [name, known] : kSets)
         if (file.name == name)
             properties.push_back(fmt::format("{}={}", known, file.value));
@@ -77,10 +87,11 @@ struct Spawned {
 };
 
 // Reads both to their ends. False: the deadline came first.
-Result<bool> read_both(int output, int errors, sys::Nanoseconds deadline, std::string& output_text,
-                       std::string& error_text) {
-    std::array<pollfd, 2> sources = {pollfd{.fd = output, .events = POLLIN, .revents = 0},
-                                     pollfd{.fd = errors, .events = POLLIN, .revents = 0}};
+Result<bool> read_both(int output, int errors, int interruption, sys::Nanoseconds deadline,
+                       std::string& output_text, std::string& error_text) {
+    std::array<pollfd, 3> sources = {pollfd{.fd = output, .events = POLLIN, .revents = 0},
+                                     pollfd{.fd = errors, .events = POLLIN, .revents = 0},
+                                     pollfd{.fd = interruption, .events = POLLIN, .revents = 0}};
     while (sources[0].fd >= 0 || sources[1].fd >= 0) {
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline - sys::monotonic_now());
@@ -91,6 +102,8 @@ Result<bool> read_both(int output, int errors, sys::Nanoseconds deadline, std::s
         for (pollfd& source : sources) {
             if (source.fd < 0 || source.revents == 0)
                 continue;
+            if (source.fd == interruption)
+                return tl::unexpected(interrupted());
             std::array<char, 1024> part;
             const size_t count = TRY(sys::read(source.fd, part));
             (source.fd == output ? output_text : error_text).append(part.data(), count);
@@ -142,8 +155,8 @@ Result<Spawned> run_helper(const SystemdHelper& helper, std::vector<std::string>
     Spawned result;
     std::string complaint;
     const auto deadline = sys::monotonic_now() + helper.timeout + kGrace;
-    auto was_read =
-        read_both(output.reader.get(), errors.reader.get(), deadline, result.output, complaint);
+    auto was_read = read_both(output.reader.get(), errors.reader.get(), helper.interruption,
+                              deadline, result.output, complaint);
     if (!was_read || !*was_read)
         ::kill(pid, SIGKILL);  // not reaped yet: the pid is its own
     int status = 0;
@@ -153,9 +166,11 @@ Result<Spawned> run_helper(const SystemdHelper& helper, std::vector<std::string>
         return failure("{} has not ended in time", kHelperName);
     while (complaint.ends_with('\n'))
         complaint.pop_back();
+    complaint = complaint.empty() ? fmt::format("{} failed", kHelperName) : printable(complaint);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitUnitExists)
+        return tl::unexpected(Error::from_errno(EEXIST, "StartTransientUnit").in(complaint));
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return failure(
-            "{}", complaint.empty() ? fmt::format("{} failed", kHelperName) : printable(complaint));
+        return failure("{}", complaint);
     result.input = std::move(input.writer);
     return result;
 }
@@ -239,8 +254,12 @@ std::vector<std::string> systemd_properties(const Resources& resources) {
         add("MemorySwapMax", total == UINT64_MAX ? total : total - resources.memory.value_or(0));
     }
     add("TasksMax", resources.pids);
-    if (resources.cpu_quota)
-        add_cpu_max(fmt::format("{} 100000", *resources.cpu_quota), properties);
+    if (resources.cpu_quota && *resources.cpu_quota == UINT64_MAX)
+        add_cpu_max("max", properties);
+    else if (resources.cpu_quota)
+        add_cpu_max(
+            fmt::format("{} {}", *resources.cpu_quota, resources.cpu_period.value_or(kUsualPeriod)),
+            properties);
     if (!resources.cpuset_cpus.empty())
         properties.push_back("AllowedCPUs=" + resources.cpuset_cpus);
     for (const Resources::File& file : resources.files)
@@ -255,7 +274,8 @@ Result<SystemdHelper> SystemdHelper::find() {
          {own, std::string("/usr/libexec/sigil"), std::string("/usr/lib/sigil")}) {
         const std::string path = directory + "/" + kHelperName;
         if (::access(path.c_str(), X_OK) == 0)
-            return SystemdHelper{.path = path, .is_user = ::geteuid() != 0};
+            return SystemdHelper{.path = path,
+                                 .is_user = ::geteuid() != 0 || is_in_user_namespace()};
     }
     return failure(
         "--systemd-cgroup: {} is neither in {} nor in /usr/libexec/sigil or "

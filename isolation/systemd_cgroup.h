@@ -34,7 +34,8 @@ Result<std::string> slice_path(std::string_view slice);
 std::vector<std::string> systemd_properties(const Resources& resources);
 
 struct SystemdHelper {
-    // Talks to the system's manager for root, to the user's own for others. Beside this very
+    // Talks to the system's manager for root, to the user's own for others, and for root of a user
+    // namespace (podman's and Docker's rootless mode). Beside this very
     // program, else in /usr/libexec/sigil or /usr/lib/sigil; an error names
     // --systemd-cgroup.
     static Result<SystemdHelper> find();
@@ -42,6 +43,7 @@ struct SystemdHelper {
     std::string path;
     bool is_user = false;                                         // the user's own systemd
     std::chrono::nanoseconds timeout = std::chrono::seconds(30);  // of each call
+    int interruption = -1;  // of interruption.h: gives a call up
 };
 
 // A scope that has been started. Until something else runs in its cgroup, a placeholder does, which
@@ -49,6 +51,7 @@ struct SystemdHelper {
 // release it once the container's process has been cloned into the cgroup, not before.
 class SystemdScope {
   public:
+    // is(EEXIST): there is a scope of that name, which is somebody else's.
     static Result<SystemdScope> start(const SystemdHelper& helper, const SystemdUnit& unit,
                                       const std::string& description,
                                       const std::vector<std::string>& properties);

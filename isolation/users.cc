@@ -90,6 +90,12 @@ Result<uint32_t> find_group(std::string_view group, std::string_view wanted) {
 
 }  // namespace
 
+Result<std::string> find_user_name(int root, uint32_t uid) {
+    const std::string passwd = TRY(read_database(root, "etc/passwd"));
+    auto found = find_in_passwd(passwd, std::to_string(uid));
+    return found ? std::move(found->name) : std::string();
+}
+
 Result<User> find_user(int root, std::string_view text) {
     if (text.empty())
         return User{.home = "/root"};

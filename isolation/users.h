@@ -24,4 +24,7 @@ struct User {
 // in.
 Result<User> find_user(int root, std::string_view text);
 
+// The name that passwd has for a number; empty: none.
+Result<std::string> find_user_name(int root, uint32_t uid);
+
 }  // namespace sigil::isolation

@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
+#include <unordered_set>
 
 #include "core/sys.h"
 #include "core/try.h"
@@ -116,8 +118,7 @@ void Fleet::admit(std::shared_ptr<const Job> job, std::string name) {
     entry.job = std::move(job);
     for (const std::string& dependency : entry.job->after) {
         const Entry* other = find(dependency);
-        const bool is_past = remembered_.contains(dependency);
-        if ((other && other->has_started) || (!other && is_past))
+        if (other ? other->has_started : is_remembered(dependency))
             continue;
         ++entry.missing;
         entry.waits.push_back(waits_for_.emplace(dependency, &entry));
@@ -230,6 +231,8 @@ void Fleet::started(const Subject& subject, const Outcome& so_far) {
     if (streams_)
         streams_->close(subject.tag);
     entry.started_at = so_far.times.executed;
+    entry.pid = so_far.pid;
+    ++summary_.started;
     observer_.started(subject, so_far);
     if (relay_)
         relay_->begin(subject.tag);
@@ -354,6 +357,7 @@ void Fleet::rest(Entry& entry) {
     delay -=
         Time(static_cast<int64_t>(sys::random_below(static_cast<uint64_t>(delay.count()) / 2 + 1)));
     ++entry.restarts;
+    ++entry.all_restarts;
     ++summary_.restarts;
     entry.state = State::resting;
     if (!relay_)
@@ -402,6 +406,7 @@ void Fleet::conclude(Entry& entry) {
     else if (!successor)
         reject_dependents(name);
     entries_.erase(name);
+    observer_.gone(name);
     if (!is_leaving)
         return;
     --leaving_;
@@ -428,13 +433,13 @@ void Fleet::remember(const std::string& name) {
     // Nobody may name it who isn't known yet, once there is nobody to come.
     if (source_ended_ && !observer_.can_reload())
         return;
-    if (!remembered_.insert(name).second)
-        return;
-    remembered_order_.push_back(name);
-    if (remembered_order_.size() <= kMostRemembered)
-        return;
-    remembered_.erase(remembered_order_.front());
-    remembered_order_.pop_front();
+    remembered_.push_back(std::hash<std::string>{}(name));
+    if (remembered_.size() > kMostRemembered)
+        remembered_.pop_front();
+}
+
+bool Fleet::is_remembered(const std::string& name) const {
+    return std::ranges::find(remembered_, std::hash<std::string>{}(name)) != remembered_.end();
 }
 
 void Fleet::reject_line(uint64_t line, const Error& error) {
@@ -505,6 +510,32 @@ uint64_t Fleet::ended() const {
     for (uint64_t one : summary_.causes)
         total += one;
     return total;
+}
+
+const Job* Fleet::job(const std::string& name) const {
+    const auto found = entries_.find(name);
+    return found == entries_.end() ? nullptr : found->second->job.get();
+}
+
+std::vector<JobFacts> Fleet::jobs(std::string_view after, size_t most) const {
+    constexpr std::array kStates = {"waiting", "ready", "live", "ending", "resting", "gone"};
+    std::vector<const Entry*> found;
+    for (const auto& [name, entry] : entries_)
+        if (name > after)
+            found.push_back(entry.get());
+    const auto by_name = [](const Entry* one, const Entry* other) {
+        return one->name < other->name;
+    };
+    const auto end = found.begin() + static_cast<ptrdiff_t>(std::min(most, found.size()));
+    std::partial_sort(found.begin(), end, found.end(), by_name);
+    std::vector<JobFacts> facts;
+    for (auto at = found.begin(); at != end; ++at) {
+        const Entry& entry = **at;
+        facts.push_back({entry.name, kStates[static_cast<size_t>(entry.state)], entry.pid,
+                         entry.state == State::live ? entry.started_at : Time{},
+                         entry.all_restarts});
+    }
+    return facts;
 }
 
 // ---- stops ------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "core/job.h"
@@ -64,6 +63,15 @@ struct FleetOptions {
     Backoff backoff;
 };
 
+// What is known of a job that has a place, or waits for one.
+struct JobFacts {
+    const std::string& name;
+    const char* state;  // "waiting", "ready", "live", "ending", "resting", "gone"
+    pid_t pid;          // of its last start; -1: there was none
+    Time started_at;    // the same; zero: it does not run
+    uint64_t restarts;  // in all
+};
+
 // How the jobs of a run have ended; each is counted once, restarts aside.
 struct Summary {
     std::array<uint64_t, kCauses> causes = {};  // by Cause; `exited` with a code but 0 too
@@ -71,6 +79,7 @@ struct Summary {
     uint64_t rejected = 0;                      // never started: an invalid line, a cycle
     uint64_t not_started = 0;                   // because of a stop
     uint64_t restarts = 0;
+    uint64_t started = 0;        // restarts among them
     uint64_t out_of_memory = 0;  // containers that lost a process to the OOM killer
     int exit_code = 0;           // 0, or the first failure's
 };
@@ -88,6 +97,8 @@ class FleetObserver : public Observer {
     virtual void reload() {}
     // It has ended, and starts again after this time; the `attempt`th restart in a row.
     virtual void restarting(const Subject& subject, Time delay, uint64_t attempt) = 0;
+    // It is gone for good.
+    virtual void gone(const std::string& /*name*/) {}
     // It never started. `line`: of the source, where that is all that is known; else 0.
     virtual void rejected(const std::string& name, uint64_t line, const Error& error) = 0;
     // Every job is gone, and the source has ended. May be told more than once.
@@ -154,6 +165,15 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     void reload() override { observer_.reload(); }
 
     [[nodiscard]] const Summary& summary() const { return summary_; }
+    // The first `most` jobs, by their names, of those behind `after`.
+    [[nodiscard]] std::vector<JobFacts> jobs(std::string_view after, size_t most) const;
+    // The job of that name; null: there is none.
+    [[nodiscard]] const Job* job(const std::string& name) const;
+    // Calls act(name, cgroup's path) for each container that has a cgroup.
+    template <typename Act>
+    void for_each_cgroup(Act act) const {
+        supervisor_->for_each_cgroup(act);
+    }
     [[nodiscard]] uint64_t running() const { return running_; }
     [[nodiscard]] uint64_t ended() const;
     [[nodiscard]] bool is_finished() const;
@@ -186,10 +206,12 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
         uint32_t dependents = 0;               // live ones that named it
         std::vector<Waits::iterator> waits;    // its own of waits_for_
         Token container;
-        Token rest;             // the timer of a backoff
-        uint64_t restarts = 0;  // in a row
-        Time started_at{};      // this time; zero: it has not
-        int exit_code = 0;      // of its last end
+        Token rest;                 // the timer of a backoff
+        uint32_t restarts = 0;      // in a row
+        uint32_t all_restarts = 0;  // in all
+        Time started_at{};          // this time; zero: it has not
+        pid_t pid = -1;
+        int exit_code = 0;  // of its last end
         Cause cause = Cause::exited;
         std::unique_ptr<Outcome> outcome;  // of an end that isn't told yet
     };
@@ -220,6 +242,7 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     void count(const Entry& entry);
     void fail(int exit_code);
     void remember(const std::string& name);
+    [[nodiscard]] bool is_remembered(const std::string& name) const;
     void reject(const std::string& name, uint64_t line, const Error& error);
     void reject_waiting(Entry& entry, const Error& error);
     void reject_dependents(std::string name);
@@ -243,13 +266,14 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
 
     std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
     std::deque<Entry*> ready_;
-    std::deque<Entry*> rested_;                   // to be started again, before any other
-    Waits waits_for_;                             // by the name that is waited for
-    std::deque<NamedJob> replaced_;               // successors: before those of the source
-    uint64_t leaving_ = 0;                        // that the run no longer has
-    std::deque<std::string> lost_;                // never started: their dependents can't either
-    std::unordered_set<std::string> remembered_;  // that have started and are gone
-    std::deque<std::string> remembered_order_;    // the same, the latest last
+    std::deque<Entry*> rested_;      // to be started again, before any other
+    Waits waits_for_;                // by the name that is waited for
+    std::deque<NamedJob> replaced_;  // successors: before those of the source
+    uint64_t leaving_ = 0;           // that the run no longer has
+    std::deque<std::string> lost_;   // never started: their dependents can't either
+    // Digests of names that have started and are gone, the latest last: eight bytes each, and
+    // looked through for a job that names one of them.
+    std::deque<size_t> remembered_;
     SlotTable<Entry*> rests_;
     uint64_t waiting_ = 0;
     uint64_t places_taken_ = 0;

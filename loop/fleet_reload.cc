@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <unordered_set>
 #include <span>
 
 #include "core/try.h"

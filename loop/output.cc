@@ -81,6 +81,8 @@ Result<OutputStreams> Output::open(std::string name) {
     OutputStreams streams;
     std::array<Fd, kStreams> readers;
     for (Stream stream : kBoth) {
+        if (options_.sink == Sink::bytes && stream == Stream::err)
+            break;
         sys::Pipe pipe = TRY(sys::pipe(), "make a pipe for {} of {}", loop::name(stream), name);
         // Of our end alone: before Linux 6.4, io_uring waits for a pipe without a worker thread
         // only where it is O_NONBLOCK.
@@ -123,9 +125,9 @@ void Output::post(Stream stream, std::string_view line) {
         destination(stream).add(Token{}, {line, "\n"});
 }
 
-void Output::written(Token id, size_t bytes) {
+void Output::written(Token id, size_t bytes, const Destination::Lost& lost) {
     observers_ -= bytes;
-    settled(id, bytes, {});
+    settled(id, bytes, lost);
     resume();
 }
 
@@ -150,6 +152,19 @@ size_t Output::pending() const {
 bool Output::is_read_out(Token id) {
     const Container* container = containers_.find(id);
     return !container || container->closed;
+}
+
+bool Output::is_pending(std::string_view name) {
+    bool found = false;
+    containers_.for_each([&](const Container& container) {
+        found = found || (!container.closed && container.name == name);
+    });
+    return found;
+}
+
+bool Output::is_drained(Token id) {
+    const Container* container = containers_.find(id);
+    return !container || container->drained;
 }
 
 void Output::complete(const Completion& completion) {
@@ -237,9 +252,10 @@ void Output::try_drain(Token id, Container& container) {
         return;
     const std::string name = std::move(container.name);
     const auto dropped = std::move(container.dropped);
+    container.drained = true;
     containers_.retire(id);
     if (dropped)
-        observer_.dropped(name, dropped->bytes, dropped->lines);
+        observer_.dropped(id, name, dropped->bytes, dropped->lines);
     observer_.drained(id, name);
 }
 
@@ -267,6 +283,8 @@ void Output::resume() {
 // ---- lines --------------------------------------------------------------------------------------
 
 void Output::take(Token id, Container& container, Stream stream, std::string_view bytes) {
+    if (options_.sink == Sink::bytes)
+        return take_bytes(id, container, bytes);
     std::unique_ptr<std::string>& partial = container.pipes[index(stream)].partial;
     while (!bytes.empty()) {
         const size_t end = bytes.find('\n');
@@ -283,6 +301,18 @@ void Output::take(Token id, Container& container, Stream stream, std::string_vie
     }
 }
 
+void Output::take_bytes(Token id, Container& container, std::string_view bytes) {
+    if (bytes.empty())
+        return;
+    if (options_.policy == Policy::drop && drops(container)) {
+        const auto lines = std::ranges::count(bytes, '\n');
+        return count_dropped(container, bytes.size(), static_cast<size_t>(lines));
+    }
+    const size_t queued = observer_.bytes(id, bytes);
+    container.queued += queued;
+    observers_ += queued;
+}
+
 void Output::hold(Token id, Container& container, Stream stream, std::string_view bytes) {
     std::unique_ptr<std::string>& partial = container.pipes[index(stream)].partial;
     if (!partial)
@@ -296,6 +326,8 @@ void Output::hold(Token id, Container& container, Stream stream, std::string_vie
 }
 
 void Output::emit(Token id, Container& container, Stream stream, std::string_view line) {
+    if (is_tapped_)
+        observer_.tapped(container.name, stream, line);
     if (options_.policy == Policy::drop && drops(container)) {
         count_dropped(container, line.size() + 1, 1);
         return;

@@ -3,6 +3,7 @@
 //
 //     pipe ─▶ partial line ─▶ sink: prefix ─▶ Destination ─▶ write
 //                                   events ─▶ observer, who says when it is written
+//     pipe of both ─────────▶       bytes ──▶ the same
 //
 // Memory is kept only for lines: a partial one of each pipe (16 KiB), and what a slow destination
 // has not taken yet, which is limited for each container and in all. At a limit a container is
@@ -30,6 +31,7 @@ const char* name(Stream stream);  // "stdout", "stderr"
 enum class Sink : uint8_t {
     prefix,  // each line to sigil's own stdout or stderr, after the name of its container
     events,  // each line to the observer
+    bytes,   // all to the observer as it comes: both streams are one pipe, and keep their order
 };
 
 enum class Policy : uint8_t { block, drop };
@@ -50,10 +52,15 @@ class OutputObserver {
     // count as the container's until Output::written().
     virtual size_t line(Token id, const std::string& name, Stream stream,
                         std::string_view text) = 0;
+    // Sink::bytes: the same of what has come.
+    virtual size_t bytes(Token /*id*/, std::string_view /*bytes*/) { return 0; }
     // The last line of a container that has ended was told.
     virtual void read_out(Token id) = 0;
     // What a container has lost, once it has ended: to Policy::drop, or to a full disk.
-    virtual void dropped(const std::string& name, uint64_t bytes, uint64_t lines) = 0;
+    virtual void dropped(Token id, const std::string& name, uint64_t bytes, uint64_t lines) = 0;
+    // A line of any container, while tap() has asked for them; those of Sink::bytes aside.
+    virtual void tapped(const std::string& /*name*/, Stream /*stream*/, std::string_view /*line*/) {
+    }
     // Everything that the container wrote is out. The id is no more.
     virtual void drained(Token id, const std::string& name) = 0;
     // sigil's own output is in trouble: what comes is lost. Told once for each trouble.
@@ -63,7 +70,8 @@ class OutputObserver {
 // What a container is started with: its ends of the pipes, for the launcher, and its id.
 struct OutputStreams {
     Token id;
-    std::array<Fd, kStreams> fds;  // to be closed once the container has them
+    // To be closed once the container has them. Sink::bytes: the first is that of both.
+    std::array<Fd, kStreams> fds;
 };
 
 class Output final : public Handler, private Destination::Client {
@@ -82,11 +90,17 @@ class Output final : public Handler, private Destination::Client {
     // Writes a line of sigil's, given without its end, to its own stdout or stderr, between those
     // of the containers. Policy::drop holds for it too, beyond the limit of all.
     void post(Stream stream, std::string_view line);
-    // So many bytes that the observer has queued of a container's are off its queue.
-    void written(Token id, size_t bytes);
+    // So many bytes that the observer has queued of a container's are off its queue, `lost` of them
+    // not written.
+    void written(Token id, size_t bytes, const Destination::Lost& lost = {});
     // Waits for no reader any longer, once no container runs: everything that is not written is
     // lost, and each container drains within a few turns. Returns the number of those bytes.
     size_t give_up();
+
+    // From now on the observer is told of each line, or is not.
+    void tap(bool wanted) { is_tapped_ = wanted; }
+    // Whether something of a container of that name is not out yet.
+    [[nodiscard]] bool is_pending(std::string_view name);
 
     void complete(const Completion& completion) override;
 
@@ -100,6 +114,8 @@ class Output final : public Handler, private Destination::Client {
     }
     // Whether each line of it was told; so it was if it is gone.
     [[nodiscard]] bool is_read_out(Token id);
+    // Whether it was drained.
+    [[nodiscard]] bool is_drained(Token id);
 
   private:
     struct Pipe {
@@ -124,6 +140,7 @@ class Output final : public Handler, private Destination::Client {
         bool ended = false;
         bool dropping = false;
         bool closed = false;
+        bool drained = false;
     };
     static_assert(sizeof(Container) <= 96, "there are thousands, most of them idle");
 
@@ -135,6 +152,7 @@ class Output final : public Handler, private Destination::Client {
     void resume();
 
     void take(Token id, Container& container, Stream stream, std::string_view bytes);
+    void take_bytes(Token id, Container& container, std::string_view bytes);
     void hold(Token id, Container& container, Stream stream, std::string_view bytes);
     void emit(Token id, Container& container, Stream stream, std::string_view line);
     void tell_dropped(Token id, Container& container, Stream stream);
@@ -158,6 +176,7 @@ class Output final : public Handler, private Destination::Client {
     size_t width_ = 0;           // of the names
     std::deque<Token> stalled_;  // reads that wait for room, the first first
     size_t observers_ = 0;       // bytes that the observer has queued
+    bool is_tapped_ = false;
 };
 
 }  // namespace sigil::loop

@@ -64,6 +64,8 @@ void Settling::complete(const Completion&) {
     is_armed_ = false;
     if (has_turned_)
         return arm();
+    if (on_settled)
+        on_settled();
     ::dl_iterate_phdr(give_back, nullptr);
     if (quiet_ != Time{})
         ::malloc_trim(0);

@@ -3,6 +3,8 @@
 // when it is needed again, and the memory that it has freed.
 #pragma once
 
+#include <functional>
+
 #include "loop/reactor.h"
 
 namespace sigil::loop {
@@ -14,6 +16,8 @@ class Settling final : public Handler, public TurnEnd {
     // Gives them back each time when nothing has happened for so long. Costs a timer while
     // something happens, and nothing after.
     void attach_to_quiet(Reactor& reactor, Time quiet);
+    // What is to be done before, once it was attached to a time.
+    std::function<void()> on_settled;
     void complete(const Completion& completion) override;
     void turn_ended() override;
 

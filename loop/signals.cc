@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include "core/try.h"
 
@@ -61,13 +60,10 @@ Result<std::unique_ptr<Signals>> Signals::open(bool shares_terminal) {
     if (set & sys::signal_bit(SIGCHLD))
         TRY(sys::reset_signal_to_default(SIGCHLD));
     set &= ~sys::signal_bit(SIGCHLD);
-    std::vector<int> ignored;
-    for (; set != 0; set &= set - 1)
-        ignored.push_back(std::countr_zero(set) + 1);
     TRY(sys::set_signal_mask(kEverySignal));
     Fd fd = TRY(sys::signalfd(kRead), "open a signalfd");
     return std::unique_ptr<Signals>(
-        new Signals(std::move(fd), std::move(ignored), shares_terminal));
+        new Signals(std::move(fd), sys::numbers_of(set), shares_terminal));
 }
 
 Signals::Signals(Fd fd, std::vector<int> ignored, bool shares_terminal)

@@ -71,6 +71,7 @@ void Supervisor::launched(Token token, isolation::LaunchOutcome outcome) {
     Container& container = *containers_.find(token);
     container.process = std::move(outcome.process);
     container.cgroup = std::move(outcome.cgroup);
+    container.users = std::move(outcome.users);
     Times& times = container.outcome.times;
     times.cloned = outcome.times.cloned;
     times.isolated = outcome.times.isolated;
@@ -190,6 +191,7 @@ void Supervisor::complete(const Completion& completion) {
         case Operation::write:
         case Operation::writable:
         case Operation::end_of_input:
+        case Operation::connection:
             break;
     }
     containers_.landed(token);  // last: it may free the container
@@ -372,7 +374,9 @@ void Supervisor::account_memory(Container& container) {
         return;
     auto events = cgroup.read_memory_events();
     if (!events) {
-        observer_.warning(container.subject(), events.error());
+        // A scope's cgroup goes as soon as it is empty: systemd does that, whoever still reads.
+        if (!events.error().is(ENODEV))
+            observer_.warning(container.subject(), events.error());
         return;
     }
     const uint64_t killed_before = container.outcome.memory.oom_kill;

@@ -40,6 +40,12 @@ struct Times {
     Time cleaned{};
 };
 
+// What a container has written that is nowhere.
+struct LostOutput {
+    uint64_t bytes = 0;
+    uint64_t lines = 0;
+};
+
 // What is known of a container's end.
 struct Outcome {
     pid_t pid = -1;
@@ -50,7 +56,8 @@ struct Outcome {
     std::optional<uint64_t> memory_max;   // its own limit; UINT64_MAX: none
     isolation::MemoryEvents memory;
     Times times;
-    std::optional<Error> error;  // why the launch failed
+    std::optional<Error> error;             // why the launch failed
+    std::optional<LostOutput> lost_output;  // where it is known
 };
 
 // A container to be started.
@@ -122,6 +129,14 @@ class Supervisor final : public Handler, public SignalReceiver {
 
     void complete(const Completion& completion) override;
 
+    // Calls act(name, cgroup's path) for each that has a cgroup.
+    template <typename Act>
+    void for_each_cgroup(Act act) {
+        containers_.for_each([&act](const Container& container) {
+            if (container.cgroup)
+                act(container.start.name, container.cgroup->path());
+        });
+    }
     // Containers that are not gone.
     [[nodiscard]] size_t live() const { return live_; }
 
@@ -135,6 +150,7 @@ class Supervisor final : public Handler, public SignalReceiver {
         Status status = Status::launching;
         std::optional<Process> process;
         std::optional<isolation::Cgroup> cgroup;
+        isolation::UserRanges::Taken users;
         std::vector<Signal> pending;  // for a container that does not run yet
         Outcome outcome;
         uint32_t armed = 0;  // a bit for each Operation that is in flight

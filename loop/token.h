@@ -21,8 +21,11 @@ enum class Source : uint8_t {
     terminal,
     notifier,
     relay,
+    logs,
+    control,
+    metrics,
 };
-inline constexpr int kSources = 13;
+inline constexpr int kSources = 16;
 
 enum class Operation : uint8_t {
     none,          // nobody waits for it: the completion of a cancel
@@ -38,8 +41,9 @@ enum class Operation : uint8_t {
     write,         // to where output goes
     writable,      // the same, once it takes more
     end_of_input,  // the timer of a terminal's
+    connection,    // a listening socket
 };
-inline constexpr int kOperations = 13;
+inline constexpr int kOperations = 14;
 
 struct Token {
     Source source = Source::none;

@@ -16,6 +16,7 @@
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/hooks.h"
+#include "isolation/interruption.h"
 #include "isolation/listener.h"
 
 namespace sigil::cli::oci {
@@ -50,8 +51,9 @@ Result<std::unique_ptr<Creation>> Creation::open(const std::string& id, CreateOp
         return failure("process.terminal: --console-socket is missing: who gets the terminal?");
     if (!spec.oci->process.terminal && !options.console_socket.empty())
         return failure("--console-socket: config.json asks for no terminal (process.terminal)");
+    Fd interruption = TRY(isolation::hold_interruptions());
     std::unique_ptr<Creation> creation(
-        new Creation(TRY(ContainerDirectory::create(globals().root, id))));
+        new Creation(TRY(ContainerDirectory::create(globals().root, id)), std::move(interruption)));
     creation->options_ = std::move(options);
     ContainerState& state = creation->state_;
     state.id = id;
@@ -69,6 +71,7 @@ Result<std::unique_ptr<Creation>> Creation::open(const std::string& id, CreateOp
     staged.preserve_fds = creation->options_.preserve_fds;
     staged.no_pivot = creation->options_.no_pivot;
     staged.no_new_keyring = creation->options_.no_new_keyring;
+    staged.interruption = creation->interruption_.get();
     for (const std::string& warning : creation->spec_->oci->warnings) {
         print_message(id, "warning: " + warning);
         log(Level::warning, warning);
@@ -102,6 +105,7 @@ void Creation::keep() {
 
 Result<void> Creation::prepare(bool waits) {
     context_ = TRY(isolation::LaunchContext::open(false));
+    context_.ignored_signals = sys::numbers_of(sys::ignored_signals());
     waits_ = waits;
     if (waits) {
         start_socket_ = TRY(directory_.listen());
@@ -130,7 +134,7 @@ Result<void> Creation::created() {
 Result<void> Creation::start() {
     TRY(created());
     start_socket_.reset();
-    return start_created(directory_, state_, *spec_, waits_);
+    return start_created(directory_, state_, *spec_, waits_, interruption_.get());
 }
 
 Result<void> Creation::making_cgroup(const std::string& path) {
@@ -152,7 +156,7 @@ Result<void> Creation::meet(Meeting meeting, const isolation::LaunchOutcome& so_
         case Meeting::mounts:
             return isolation::run_hooks(hooks.create_container,
                                         oci_state(state_, ContainerStatus::creating),
-                                        &*so_far.process);
+                                        &*so_far.process, interruption_.get());
         case Meeting::console:
             return TRY(isolation::send_descriptor(options_.console_socket, passed.get(),
                                                   "/dev/ptmx"),
@@ -179,8 +183,8 @@ Result<void> Creation::namespaces_are_there(const Process& process) {
             "--pidfd-socket");
     const Hooks& hooks = spec_->oci->hooks;
     const std::string state = oci_state(state_, ContainerStatus::creating);
-    TRY(isolation::run_hooks(hooks.prestart, state));
-    return isolation::run_hooks(hooks.create_runtime, state);
+    TRY(isolation::run_hooks(hooks.prestart, state, nullptr, interruption_.get()));
+    return isolation::run_hooks(hooks.create_runtime, state, nullptr, interruption_.get());
 }
 
 }  // namespace sigil::cli::oci

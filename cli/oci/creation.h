@@ -28,7 +28,8 @@ class Creation final : public isolation::LaunchAttendant {
   public:
     // Reads the bundle, and takes the id: nobody else's container can be called so from here on.
     // What this makes goes with the object, unless keep() was called; then the poststop hooks run,
-    // if there was a container (runtime.md, "Lifecycle", 12 and 13).
+    // if there was a container (runtime.md, "Lifecycle", 12 and 13). A SIGTERM or SIGINT from here
+    // on fails what is under way.
     static Result<std::unique_ptr<Creation>> open(const std::string& id, CreateOptions options);
     ~Creation() override;
 
@@ -54,11 +55,13 @@ class Creation final : public isolation::LaunchAttendant {
     Result<void> making_unit(const std::string& scope, bool is_user) override;
 
   private:
-    Creation(ContainerDirectory directory) : directory_(std::move(directory)) {}
+    Creation(ContainerDirectory directory, Fd interruption)
+        : directory_(std::move(directory)), interruption_(std::move(interruption)) {}
     Result<void> namespaces_are_there(const Process& process);
 
     CreateOptions options_;
     ContainerDirectory directory_;
+    Fd interruption_;
     ContainerState state_;
     std::shared_ptr<const Spec> spec_;
     Fd start_socket_;

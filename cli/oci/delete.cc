@@ -80,6 +80,9 @@ Result<void> stop_unit(const ContainerState& state) {
 }
 
 Result<void> remove_stopped(Container& container) {
+    // Systemd would ask what is left to end, and wait for that.
+    if (container.cgroup && !container.state.unit.empty())
+        (void)container.cgroup->kill();
     TRY(stop_unit(container.state));
     if (container.cgroup)
         TRY(isolation::end_cgroup(container.cgroups->root(),

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 
+#include "cli/control_client.h"
 #include "cli/oci/container.h"
 #include "cli/oci/verb.h"
 #include "core/json_writer.h"
@@ -20,6 +21,7 @@ using isolation::Pressure;
 
 struct Request {
     bool stats = false;
+    bool follow = false;
     std::chrono::nanoseconds interval = std::chrono::seconds(5);
 };
 
@@ -29,6 +31,11 @@ const std::array kOptions = {
                         r.stats = v != "false";
                         return {};
                     }},
+    SIGIL_FLAG(Request, "follow", 'f',
+               "Follow the events of a 'sigil run', as its --events has\n"
+               "them, until it ends; ID is the run's name, and may be left\n"
+               "out where there is only one",
+               follow),
     Option<Request>{nullptr, "interval", 0, "TIME", "Between two reports; default: 5s",
                     [](Request& r, Text v) -> Result<void> {
                         r.interval = TRY(parse_duration(v));
@@ -189,6 +196,18 @@ std::string oom_json(const std::string& id) {
     return std::string(buffer.GetString(), buffer.GetSize()) + "\n";
 }
 
+// Of a run, until it ends.
+Result<int> follow_run(Arguments arguments) {
+    if (arguments.size() > 1)
+        return failure("events: '{}': one run at a time", printable(arguments[1]));
+    const std::string name = TRY(only_run(arguments.empty() ? "" : arguments[0]));
+    ControlClient client = TRY(ControlClient::connect(name));
+    (void)TRY(client.ask(R"({"do":"events"})"), "run {}", name);
+    while (auto line = TRY(client.next(), "run {}", name))
+        print(*line + "\n");
+    return 0;
+}
+
 // Until the container ends: its use at each interval, each OOM as it comes.
 Result<void> follow(Container& container, const Request& request) {
     const std::string& id = container.state.id;
@@ -237,6 +256,7 @@ std::vector<OptionShape> events_shapes() {
 
 std::string events_help() {
     return "Usage: sigil events [OPTIONS] ID\n"
+           "       sigil events --follow [ID]\n"
            "\n"
            "Tells what a container uses, again and again until it ends, and each time that it\n"
            "runs out of memory: JSON, one object a line.\n"
@@ -247,6 +267,8 @@ std::string events_help() {
 Result<int> events(Arguments arguments) {
     Request request;
     TRY(parse_options(std::span<const Option<Request>>(kOptions), request, arguments));
+    if (request.follow)
+        return follow_run(arguments);
     Container container = TRY(Container::look_up_only(arguments, "events"));
     const std::string& id = container.state.id;
     if (!container.process)

@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -20,6 +21,8 @@
 #include "core/spec_reader.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/container_note.h"
+#include "isolation/interruption.h"
 #include "isolation/listener.h"
 
 namespace sigil::cli::oci {
@@ -100,14 +103,16 @@ Result<Spec> spec_of(const Container& container) {
         const std::string config = TRY(container.directory->read_file("config.json"));
         return read_config(config, container.state.bundle);
     }
-    // A container of `sigil run`: what it has unless told otherwise.
+    // A container of `sigil run`: as far as it is noted, what it has unless told otherwise.
     Spec spec;
     auto oci = std::make_shared<Oci>();
-    const uint64_t set = default_capabilities();
+    const isolation::ContainerNote note = TRY(isolation::read_note(container.cgroup->directory()),
+                                              "container {}", container.state.id);
+    const uint64_t set = note.capabilities;
     oci->process.capabilities = {.bounding = set, .effective = set, .permitted = set};
     spec.oci = std::move(oci);
     spec.capabilities = set;
-    TRY(set_seccomp(spec, "default"), "seccomp");
+    TRY(set_seccomp(spec, note.is_filtered ? kDefaultSeccomp : kNoSeccomp), "seccomp");
     spec.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
     return spec;
 }
@@ -280,8 +285,9 @@ std::string exec_help() {
            "       sigil exec [OPTIONS] --process FILE ID\n"
            "\n"
            "Runs another command in a container that runs, and exits as it did. In one of 'sigil\n"
-           "run' it has the default capabilities and system calls, whatever that one's command "
-           "has.\n"
+           "run' it has the capabilities of that one's command, and the default system calls, or "
+           "all\n"
+           "if that one has all.\n"
            "\n" +
            describe_options(exec_shapes()) +
            "\n"
@@ -306,15 +312,21 @@ Result<int> exec(Arguments arguments) {
         return tl::unexpected(container.not_while("exec in"));
     if (!container.process || container.status == ContainerStatus::creating)
         return tl::unexpected(container.not_while("exec in"));
+    // An ordinary user may join what their own sigil has made once they are root there.
+    if (::geteuid() != 0 && container.is_supervised())
+        TRY(sys::setns(container.process->pidfd.get(), CLONE_NEWUSER),
+            "join the users of container {}", id);
     Spec wanted = TRY(wanted_spec(request, container, arguments));
     const auto spec = std::make_shared<const Spec>(std::move(wanted));
     const Fd cgroup = TRY(cgroup_for(request, container));
     Attendant attendant(request, *spec, container);
     const isolation::JoinTarget target = {*container.process, cgroup.get()};
+    const Fd interruption = TRY(isolation::hold_interruptions());
     isolation::StagedOptions staged = {
         .attendant = &attendant,
         .preserve_fds = request.preserve_fds,
         .no_new_keyring = true,
+        .interruption = interruption.get(),
         .join = &target,
     };
     auto context = TRY(isolation::LaunchContext::open(false));

@@ -9,9 +9,9 @@ namespace sigil::cli::oci {
 
 // Has a created one's command run, with the hooks that belong to it. `waits`: whether it waits for
 // that; else it runs already, and the hooks are all there is to do. A failure leaves the rest to
-// the caller, who has to kill the container.
+// the caller, who has to kill the container. `interruption`: of interruption.h; ends the hooks.
 Result<void> start_created(const ContainerDirectory& directory, const ContainerState& state,
-                           const Spec& spec, bool waits);
+                           const Spec& spec, bool waits, int interruption = -1);
 
 // Kills everything in it, and waits until its processes are gone.
 void kill_all(Container& container);

@@ -10,6 +10,7 @@
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/hooks.h"
+#include "isolation/interruption.h"
 #include "isolation/launch.h"
 #include "isolation/staged.h"
 
@@ -41,7 +42,8 @@ Result<int> start(Arguments arguments) {
     const ContainerState& state = container.state;
     const std::string config = TRY(container.directory->read_file("config.json"));
     const Spec spec = TRY(read_config(config, state.bundle));
-    auto started = start_created(*container.directory, state, spec, true);
+    const Fd interruption = TRY(isolation::hold_interruptions());
+    auto started = start_created(*container.directory, state, spec, true, interruption.get());
     if (!started)
         kill_all(container);
     TRY(std::move(started), "start container {}", state.id);
@@ -49,7 +51,7 @@ Result<int> start(Arguments arguments) {
 }
 
 Result<void> start_created(const ContainerDirectory& directory, const ContainerState& state,
-                           const Spec& spec, bool waits) {
+                           const Spec& spec, bool waits, int interruption) {
     const Hooks& hooks = spec.oci->hooks;
     if (waits) {
         auto connection = TRY(directory.connect());
@@ -59,10 +61,11 @@ Result<void> start_created(const ContainerDirectory& directory, const ContainerS
         if (!process)
             return failure("it has ended");
         TRY(isolation::run_hooks(hooks.start_container, oci_state(state, ContainerStatus::created),
-                                 &*process));
+                                 &*process, interruption));
         TRY(release(connection->get(), spec));
     }
-    return isolation::run_hooks(hooks.poststart, oci_state(state, ContainerStatus::running));
+    return isolation::run_hooks(hooks.poststart, oci_state(state, ContainerStatus::running),
+                                nullptr, interruption);
 }
 
 }  // namespace sigil::cli::oci

@@ -13,6 +13,7 @@
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/cgroup_host.h"
+#include "isolation/device_filter.h"
 #include "isolation/systemd_cgroup.h"
 
 namespace sigil::cli::oci {
@@ -124,8 +125,8 @@ std::vector<OptionShape> update_shapes() {
 std::string update_help() {
     return "Usage: sigil update [OPTIONS] ID\n"
            "\n"
-           "Changes the limits of a container that lives; what is not named stays as it is, and\n"
-           "so do the devices that it may use.\n"
+           "Changes the limits of a container that lives; what is not named stays as it is. Rules\n"
+           "for devices, of --resources alone, take the place of all that there were.\n"
            "\n" +
            describe_options(update_shapes()) +
            "\n"
@@ -138,8 +139,9 @@ Result<int> update(Arguments arguments) {
     TRY(parse_options(std::span<const Option<Request>>(kOptions), request, arguments));
     const std::string id = TRY(only_id(arguments, "update"));
     const std::string text = TRY(resources_text(request), "--resources");
-    const Resources resources =
-        TRY(read_resources(text), "{}", request.file.empty() ? "update" : "--resources");
+    std::vector<DeviceRule> device_rules;
+    const Resources resources = TRY(read_resources(text, &device_rules), "{}",
+                                    request.file.empty() ? "update" : "--resources");
     Container container = TRY(Container::open(id));
     if (container.status == ContainerStatus::stopped ||
         container.status == ContainerStatus::creating)
@@ -147,6 +149,10 @@ Result<int> update(Arguments arguments) {
     if (!container.cgroup)
         return failure("cannot update container {}: it has no cgroup of its own", id);
     TRY(container.cgroup->apply(resources), "update container {}", id);
+    // None at all is what engines write who do not mean to change any.
+    if (!device_rules.empty())
+        TRY(isolation::restrict_devices(container.cgroup->directory(), device_rules),
+            "update container {}: --resources", id);
     TRY(tell_systemd(container.state, resources), "update container {}", id);
     return 0;
 }

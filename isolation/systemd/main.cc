@@ -32,6 +32,7 @@
 #include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "isolation/systemd/exit_code.h"
 #include "isolation/systemd/properties.h"
 
 namespace sigil::isolation {
@@ -294,6 +295,10 @@ Result<void> start(const Options& options) {
         call = TRY(start_call(manager, options, pid));
         started = manager.call(call);
     }
+    if (!started && manager.is_error("UnitExists"))
+        return tl::unexpected(Error::because("a unit of that name is there already")
+                                  .in(fmt::format("start {}", options.scope))
+                                  .exiting(kExitUnitExists));
     const Message job = TRY(std::move(started), "start {}", options.scope);
     TRY(manager.wait_for_job(job), "start {}", options.scope);
     const std::string cgroup = TRY(manager.control_group(options.scope));
@@ -350,5 +355,5 @@ int main(int count, char** words) {
         return 0;
     // The caller adds who we are.
     ::fprintf(stderr, "%s\n", done.error().message().c_str());
-    return sigil::kExitRuntimeFailure;
+    return done.error().exit_code();
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "bundle.h"
+#include "full_disk.h"
 #include "fixture.h"
 #include "machine.h"
 
@@ -74,21 +75,6 @@ TEST_F(AttackByLoad, FewDescriptorsAreAClearError) {
         }
     }
 }
-
-// A tmpfs of our own, full in one way or the other.
-class FullDisk {
-  public:
-    explicit FullDisk(const char* options) : path_(make_directory_outside()) {
-        EXPECT_EQ(::mount("tmpfs", path_.c_str(), "tmpfs", 0, options), 0);
-    }
-    ~FullDisk() { ::umount2(path_.c_str(), MNT_DETACH); }
-    FullDisk(const FullDisk&) = delete;
-    FullDisk& operator=(const FullDisk&) = delete;
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-  private:
-    std::string path_;
-};
 
 TEST_F(AttackByLoad, ADiskThatIsFullIsAClearError) {
     for (const char* options : {"nr_inodes=1", "nr_inodes=2", "nr_inodes=4", "size=4096"}) {

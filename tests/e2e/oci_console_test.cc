@@ -96,6 +96,8 @@ TEST_F(OciConsole, RunAndExecHaveThemToo) {
     std::string name;
     Master master(socket_.receive(name));
     ASSERT_TRUE(master.expect("/dev/pts/0"));
+    // The command may speak before `run` has written down that it runs, and exec wants that.
+    ASSERT_TRUE(container_.await("running"));
     DescriptorSocket other;
     Running exec(sigil({"exec", "--tty", "--console-socket", other.path(), container_.id(),
                         "/bin/sh", "-c", "tty; read line; exit 5"}));

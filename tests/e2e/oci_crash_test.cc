@@ -10,6 +10,7 @@
 #include "cgroups.h"
 #include "fixture.h"
 #include "machine.h"
+#include "tracer.h"
 
 namespace sigil::e2e {
 namespace {
@@ -129,6 +130,74 @@ TEST_F(OciCrash, ACreatedOneThatIsPausedCanBeAskedForAndResumed) {
     EXPECT_EQ(member_of(verb({"state"}).out, "/status"), "created");
     EXPECT_EQ(verb({"start"}).code(), 0);
     EXPECT_EQ(verb({"delete", "--force"}).code(), 0);
+}
+
+// ---- killed at each step ----------------------------------------------------------------------
+
+class OciCrashSteps : public OciCrash {
+  protected:
+    // Kills `create` at its calls until it ends by itself, and deletes what there is.
+    void kill_at_each() {
+        const Words words = create();
+        const Traces before = Traces::now();
+        constexpr int kMost = 3000;
+        const int stride = in_virtual_machine() ? 17 : 1;
+        int count = 1;
+        for (; count < kMost && !HasFailure(); count += stride) {
+            const KilledRun killed = kill_at_call(words, Counted::its_own, count);
+            SCOPED_TRACE("killed at call " + std::to_string(count) + ", number " + killed.call);
+            expect_deleted(before);
+            if (!killed.was_killed)
+                break;
+        }
+        EXPECT_GT(count, 150);
+        EXPECT_LT(count, kMost);
+    }
+    // Twice: there is nothing to complain of the second time.
+    void expect_deleted(const Traces& before) {
+        for (int round = 0; round < 2; ++round) {
+            const Finished deleted = verb({"delete", "--force"});
+            EXPECT_EQ(deleted.code(), 0) << deleted.err;
+            EXPECT_EQ(deleted.err, "");
+        }
+        EXPECT_TRUE(await_no_processes());
+        EXPECT_EQ(Traces::now().beyond(before), Words{});
+        EXPECT_FALSE(exists(cgroup_mount() + own_cgroup_));
+        EXPECT_EQ(names_in(directory_), Words{});
+        // Those on the way to it belong to nobody, as with runc and crun.
+        for (const std::string& parent : parents_)
+            (void)::rmdir((cgroup_mount() + parent).c_str());
+        EXPECT_EQ(cgroups_below(test_cgroup()), Words{});
+    }
+
+    std::string own_cgroup_ = cgroup_;
+    Words parents_;  // of it, the innermost first
+};
+
+TEST_F(OciCrashSteps, OfACreate) {
+    kill_at_each();
+}
+
+TEST_F(OciCrashSteps, OfACreateInAUserNamespace) {
+    const std::string map = R"([{"containerID": 0, "hostID": 0, "size": 65536}])";
+    bundle_.append("/linux/namespaces", R"({"type": "user"})")
+        .set("/linux/uidMappings", map)
+        .set("/linux/gidMappings", map);
+    kill_at_each();
+}
+
+TEST_F(OciCrashSteps, OfACreateWithHooksAndAParent) {
+    const std::string hook = R"([{"path": ")" + busybox_path() + R"(", "args": ["true"]}])";
+    bundle_.set("/hooks/createRuntime", hook).set("/hooks/createContainer", hook);
+    parents_ = {cgroup_ + "/deep", cgroup_};
+    own_cgroup_ = cgroup_ + "/deep/er";
+    bundle_.set("/linux/cgroupsPath", "\"" + own_cgroup_ + "\"");
+    kill_at_each();
+}
+
+TEST_F(OciCrashSteps, OfACreateThatFails) {
+    bundle_.set("/process/args", R"(["/bin/nope"])");
+    kill_at_each();
 }
 
 }  // namespace

@@ -134,8 +134,6 @@ TEST_F(OciNamespaces, RootInsideIsTheMappedUserOutside) {
     map_ids(R"([{"containerID": 0, "hostID": 100000, "size": 65536}])");
     const std::string shared = make_directory_outside();
     ASSERT_EQ(::chmod(shared.c_str(), 0777), 0);
-    for (const char* place : {"/proc", "/dev", "/sys"})  // root inside may not make them
-        make_directory(shared_rootfs() + place);
     bundle_.append("/mounts", R"({"destination": "/tmp", "type": "bind", "source": ")" + shared +
                                   R"(", "options": ["bind"]})");
     bundle_.set("/process/args",
@@ -151,6 +149,43 @@ TEST_F(OciNamespaces, RootInsideIsTheMappedUserOutside) {
     struct stat facts = {};
     ASSERT_EQ(::stat((shared + "/made").c_str(), &facts), 0);
     EXPECT_EQ(facts.st_uid, 100000U);
+}
+
+// Root inside may make nothing in a root filesystem of the host's root.
+TEST_F(OciNamespaces, AUserNamespaceGetsTheMountPointsThatItsRootLacks) {
+    map_ids(R"([{"containerID": 0, "hostID": 100000, "size": 65536}])");
+    const std::string root = make_rootfs();
+    const std::string outside = make_directory_outside();
+    write_file(outside + "/file", "text\n");
+    make_link("/etc", root + "/link");
+    make_link("../../../../../.." + outside, root + "/evil");
+    make_directory(root + "/theirs");
+    ASSERT_EQ(::chown((root + "/theirs").c_str(), 100000, 100000), 0);
+    bundle_.set("/root/path", "\"" + root + "\"")
+        .append("/mounts", R"({"destination": "/a/b/c", "type": "tmpfs", "source": "t"})")
+        .append("/mounts", R"({"destination": "/a/b/c/d", "type": "tmpfs", "source": "t"})")
+        .append("/mounts", R"({"destination": "/link/new", "type": "tmpfs", "source": "t"})")
+        .append("/mounts", R"({"destination": "/theirs/too", "type": "tmpfs", "source": "t"})")
+        .append("/mounts", R"({"destination": "/files/one", "type": "bind", "source": ")" +
+                               outside + R"(/file", "options": ["bind"]})")
+        .set("/process/args", R"(["/bin/sh", "-c", "cat /files/one; cat /proc/self/mountinfo"])");
+    const Finished inside = run();
+    EXPECT_EQ(inside.code(), 0) << inside.err;
+    EXPECT_TRUE(inside.out.starts_with("text\n")) << inside.out;
+    for (const char* target : {" /proc ", " /dev ", " /sys ", " /a/b/c ", " /a/b/c/d ",
+                               " /etc/new ", " /files/one ", " /theirs/too "})
+        EXPECT_NE(inside.out.find(target), std::string::npos) << target << inside.out;
+    struct stat facts = {};
+    ASSERT_EQ(::stat((root + "/a/b/c").c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_uid, 0U);
+    EXPECT_EQ(facts.st_mode, S_IFDIR | 0755U);
+    ASSERT_EQ(::stat((root + "/theirs/too").c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_uid, 100000U);
+    EXPECT_FALSE(exists(root + "/a/b/c/d")) << "it is in the tmpfs";
+
+    bundle_.append("/mounts", R"({"destination": "/evil/new", "type": "tmpfs", "source": "t"})");
+    (void)run();
+    EXPECT_FALSE(exists(outside + "/new")) << "made outside of the root";
 }
 
 TEST_F(OciNamespaces, AUserNamespaceHasAllTheMounts) {

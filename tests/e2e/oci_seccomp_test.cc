@@ -94,6 +94,69 @@ TEST_F(OciSeccomp, AWarningIsToldOnce) {
     EXPECT_EQ(lines_of(read_file(log)).size(), 1U) << read_file(log);
 }
 
+// As engines that log what a program writes to /dev/stdout rely on.
+TEST_F(OciSeccomp, AUserMayOpenItsStreams) {
+    const std::string script = "echo out > /dev/stdout; echo err > /dev/stderr";
+    bundle_.set("/process/args", R"(["/bin/sh", "-c", ")" + script + R"("])")
+        .set("/process/user", R"({"uid": 1000, "gid": 1000})");
+    const Finished finished = run();
+    EXPECT_EQ(finished.out, "out\n");
+    EXPECT_EQ(finished.err, "err\n");
+    bundle_.set("/process/args", R"(["/bin/sleep", "1000"])").set("/process/user/uid", "0");
+    ASSERT_EQ(container_.create(bundle_).code(), 0);
+    ASSERT_EQ(container_.start().code(), 0);
+    const Finished beside = run_program(
+        sigil({"exec", "--user", "1000:1000", container_.id(), "/bin/sh", "-c", script}));
+    EXPECT_EQ(beside.out, "out\n");
+    EXPECT_EQ(beside.err, "err\n");
+}
+
+// The mask of a file is the host's own device.
+TEST_F(OciSeccomp, AMaskedFileIsNoWayToTheHostsNullDevice) {
+    bundle_.set("/process/args", R"(["/bin/sh", "-c", "chmod 666 /proc/keys; echo x > /proc/keys; )"
+                                 R"(busybox chown 0:0 /proc/keys; wc -c < /proc/keys"])");
+    const Finished finished = run();
+    EXPECT_EQ(finished.out, "0\n") << finished.err;
+    for (const char* tool : {"chmod", "chown"})
+        EXPECT_NE(finished.err.find(std::string(tool) + ": /proc/keys: Read-only file system"),
+                  std::string::npos)
+            << finished.err;
+    EXPECT_EQ(lines_of(finished.err).size(), 2U) << "it may be written to: " << finished.err;
+}
+
+TEST_F(OciSeccomp, DevicesAreUpdatedFromStdin) {
+    if (cgroup_mount().empty())
+        GTEST_SKIP() << "no cgroup v2 is mounted";
+    bundle_.set("/process/args", R"(["/bin/sleep", "1000"])")
+        .set("/linux/devices", R"([{"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11}])")
+        .set("/linux/resources", R"({"devices": [{"allow": false, "access": "rwm"},
+            {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rw"}]})");
+    ASSERT_EQ(container_.create(bundle_).code(), 0);
+    ASSERT_EQ(container_.start().code(), 0);
+    auto may_open = [this](const char* device) {
+        const std::string script = std::string(": >> ") + device;
+        return run_program(sigil({"exec", container_.id(), "/bin/sh", "-c", script})).code() == 0;
+    };
+    Start update = sigil({"update", "--resources", "-", container_.id()});
+    auto update_with = [&update](const char* resources) {
+        update.input = resources;
+        const Finished finished = run_program(update);
+        EXPECT_EQ(finished.code(), 0) << finished.err;
+    };
+    EXPECT_TRUE(may_open("/dev/kmsg"));
+    update_with(R"({"devices": [{"allow": false, "access": "rwm"}]})");
+    EXPECT_FALSE(may_open("/dev/kmsg"));
+    EXPECT_TRUE(may_open("/dev/null"));
+    update_with(R"({"devices": [{"allow": true, "access": "rwm"}]})");
+    EXPECT_TRUE(may_open("/dev/kmsg"));
+    for (const char* none : {"{}", R"({"devices": []})", R"({"devices": null})"}) {
+        update_with(none);
+        EXPECT_TRUE(may_open("/dev/kmsg")) << none;
+    }
+    update.input = R"({"devices": [{"allow": true}, {"allow": true, "access": "x"}]})";
+    expect_failure(run_program(update), "--resources: devices[1].access: 'x' is not made of");
+}
+
 TEST_F(OciSeccomp, WhatSigilCannotDoIsAnError) {
     bundle_.set("/linux/intelRdt", R"({"closID": "x"})");
     expect_failure(run(), "linux.intelRdt");

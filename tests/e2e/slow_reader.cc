@@ -34,13 +34,6 @@ void SlowReader::fill() {
     filled_ = page.size();
 }
 
-bool SlowReader::await_full() const {
-    return eventually([this] {
-        pollfd watched = {.fd = write_, .events = POLLOUT, .revents = 0};
-        return ::poll(&watched, 1, 0) == 0;
-    });
-}
-
 std::string SlowReader::drain() {
     ::close(std::exchange(write_, -1));
     std::string text;

@@ -16,8 +16,6 @@ class SlowReader {
     [[nodiscard]] int writer() const { return write_; }
     // Leaves no room in it.
     void fill();
-    // Waits until a program has filled it.
-    [[nodiscard]] bool await_full() const;
     // Reads to the end, which comes once no program has it; without what fill() has put there.
     std::string drain();
     // Nobody will read.

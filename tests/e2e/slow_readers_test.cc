@@ -101,6 +101,33 @@ TEST_F(SlowReaders, OfEventsThatLeaveAreAnErrorAndTheContainersRunOn) {
     EXPECT_EQ(finished.err, "sigil: --events: Broken pipe\n");
 }
 
+TEST_F(SlowReaders, OfReportsStallNothingAndMissNone) {
+    SlowReader reports;
+    reports.fill();
+    const std::string path = make_directory_outside() + "/events";
+    Start start =
+        sigil_run({"--count", "5", "--jobs", "1", "--quiet", "--report", "fd:9", "--events", path},
+                  {"/bin/bare", "0"});
+    start.descriptors = {{9, reports.writer()}};
+    Running running(start);
+    EXPECT_TRUE(eventually([&] { return EventLog(path).count("exited") == 5; }));
+    EXPECT_EQ(lines_of(reports.drain()).size(), 5U);
+    EXPECT_EQ(running.wait().code(), 0);
+}
+
+TEST_F(SlowReaders, OfAReportThatLeaveAreAnError) {
+    SlowReader reports;
+    reports.fill();
+    Start start = sigil_run({"--report", "fd:9"}, {"echo", "ran"});
+    start.descriptors = {{9, reports.writer()}};
+    Running running(start);
+    EXPECT_EQ(running.next_line(), "ran");
+    reports.leave();
+    const Finished finished = running.wait();
+    EXPECT_EQ(finished.code(), 125);
+    EXPECT_EQ(finished.err, "sigil: --report: Broken pipe\n");
+}
+
 TEST_F(SlowReaders, OfEventsGetLinesBeforeTheEndOfWhoWroteThem) {
     for (const Words& mode :
          {Words{"--count", "20"}, Words{"--count", "2", "--restart", "on-failure:2"}}) {
@@ -207,6 +234,20 @@ TEST_F(SlowReaders, OfLinesAreWaitedForAfterOneStop) {
     EXPECT_EQ(finished.err, "");
 }
 
+// Until so many shells that flood have filled their pipes: more than a reader has room for.
+bool await_blocked(pid_t sigil, size_t count) {
+    const auto is_blocked = [](pid_t pid) {
+        return read_file("/proc/" + std::to_string(pid) + "/stat").find("(sh) S ") !=
+               std::string::npos;
+    };
+    return eventually([&] {
+        size_t blocked = 0;
+        for (const pid_t init : children_of(sigil))
+            blocked += static_cast<size_t>(std::ranges::count_if(children_of(init), is_blocked));
+        return blocked == count;
+    });
+}
+
 TEST_F(SlowReaders, OfLinesAreNotWaitedForAfterTwoStops) {
     for (int signal : {SIGTERM, SIGINT}) {
         SlowReader lines;
@@ -215,7 +256,7 @@ TEST_F(SlowReaders, OfLinesAreNotWaitedForAfterTwoStops) {
             {"--quiet", "--count", "2", "--name", "web", "--report", outputs.reports}, kFlood);
         start.descriptors = {{1, lines.writer()}};
         Running running(start);
-        ASSERT_TRUE(lines.await_full());
+        ASSERT_TRUE(await_blocked(running.pid(), 2));
         running.send(signal);
         ASSERT_TRUE(eventually([&] { return count_lines(outputs.reports) == 2; }));
         running.send(signal);
@@ -235,7 +276,7 @@ TEST_F(SlowReaders, OfStderrTooAreNotWaitedForAfterTwoStops) {
         {"/bin/sh", "-c", "while :; do echo 0123456789012345678901234567890123456789 >&2; done"});
     start.descriptors = {{2, lines.writer()}};
     Running running(start);
-    ASSERT_TRUE(lines.await_full());
+    ASSERT_TRUE(await_blocked(running.pid(), 2));
     running.send(SIGTERM);
     ASSERT_TRUE(eventually([&] { return count_lines(outputs.reports) == 2; }));
     running.send(SIGTERM);

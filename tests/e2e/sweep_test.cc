@@ -49,9 +49,14 @@ void leave(Words options) {
     })) << "the container outlives its supervisor";
 }
 
-void expect_works(Running& running) {
+// It forwards once its loop turns: after its own look at what others have left.
+void expect_forwards(Running& running) {
     running.send(SIGUSR1);
     EXPECT_EQ(running.next_line(), "signal 10 sent 0");
+}
+
+void expect_works(Running& running) {
+    expect_forwards(running);
     running.send(SIGTERM);
     EXPECT_EQ(running.wait().code(), 0);
 }
@@ -127,6 +132,7 @@ TEST_F(Sweep, KillsWhatIsStillInTheCgroup) {
 TEST_F(Sweep, TouchesNothingOfALivingSupervisor) {
     Running alive(waiting({"--name", "alive", "--cgroup-parent", "new"}));
     ASSERT_EQ(alive.next_line(), "ready");
+    expect_forwards(alive);
     leave({"--name", "dead", "--cgroup-parent", "new"});
     EXPECT_EQ(sweep().out, cgroup_line("new/sigil-dead") + record_line("dead"));
     EXPECT_EQ(records(), Words{"alive"});
@@ -140,6 +146,7 @@ TEST_F(Sweep, LeavesAParentThatALivingOneUses) {
     ASSERT_EQ(dead.next_line(), "ready");
     Running alive(waiting({"--name", "alive", "--cgroup-parent", "new"}));
     ASSERT_EQ(alive.next_line(), "ready");
+    expect_forwards(alive);
     kill_now(dead);
     EXPECT_EQ(sweep().out, cgroup_line("new/sigil-dead"));
     expect_works(alive);
@@ -273,7 +280,8 @@ TEST_F(Sweep, ABadRootIsAnErrorBeforeAnythingIsMade) {
 }
 
 TEST_F(Sweep, AFullRootIsAnErrorThatLeavesNothing) {
-    for (const char* size : {"nr_inodes=1", "nr_inodes=2", "nr_inodes=3"}) {
+    for (const char* size :
+         {"mode=755,nr_inodes=1", "mode=755,nr_inodes=2", "mode=755,nr_inodes=3"}) {
         const std::string root = make_directory_outside();
         ASSERT_EQ(::mount("tmpfs", root.c_str(), "tmpfs", 0, size), 0);
         const Finished finished = run({"--root", root}, {"/bin/true"});

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
@@ -167,8 +168,37 @@ void print_keyring() {
     printf("keyring %ld\n", syscall(SYS_keyctl, kGetKeyringId, kSessionKeyring, 0));
 }
 
+// "null c666 1:3 0:0": kind and mode, numbers, owner.
+void print_devices() {
+    for_each_entry("/dev", [](const char* name, int directory) {
+        struct stat facts;
+        if (fstatat(directory, name, &facts, AT_SYMLINK_NOFOLLOW) != 0)
+            return;
+        if (S_ISLNK(facts.st_mode)) {
+            print_link("link", directory, name);
+            return;
+        }
+        const char kind = S_ISCHR(facts.st_mode)    ? 'c'
+                          : S_ISBLK(facts.st_mode)  ? 'b'
+                          : S_ISFIFO(facts.st_mode) ? 'p'
+                          : S_ISDIR(facts.st_mode)  ? 'd'
+                                                    : '-';
+        printf("device %s %c%03o %u:%u %u:%u\n", name, kind, facts.st_mode & 07777U,
+               major(facts.st_rdev), minor(facts.st_rdev), facts.st_uid, facts.st_gid);
+    });
+}
+
+void print_streams() {
+    for (int fd = 0; fd <= 2; ++fd) {
+        struct stat facts;
+        if (fstat(fd, &facts) == 0)
+            printf("stream.%d %u\n", fd, facts.st_uid);
+    }
+}
+
 int facts(Arguments) {
     print_descriptors();  // first: nothing of ours is open yet
+    print_streams();
     print_identity();
     print_status();
     for_each_entry("/proc/self/ns",
@@ -183,6 +213,13 @@ int facts(Arguments) {
     print_lines("mount", "/proc/self/mountinfo");
     print_lines("cgroup", "/proc/self/cgroup");
     print_lines("oom_score_adj", "/proc/self/oom_score_adj");
+    print_devices();
+    print_lines("uid_map", "/proc/self/uid_map");
+    print_lines("gid_map", "/proc/self/gid_map");
+    print_lines("sysctl.kernel.msgmax", "/proc/sys/kernel/msgmax");
+    print_lines("sysctl.kernel.domainname", "/proc/sys/kernel/domainname");
+    print_lines("sysctl.net.ipv4.ip_unprivileged_port_start",
+                "/proc/sys/net/ipv4/ip_unprivileged_port_start");
     return 0;
 }
 

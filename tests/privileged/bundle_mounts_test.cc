@@ -317,7 +317,7 @@ TEST_F(BundleTest, ADeviceThatIsAnotherIsAnError) {
     Bundle bundle(root);
     bundle.oci.devices = {{.path = "/there", .type = 'c', .major = 1, .minor = 3}};
     EXPECT_EQ(run(bundle.runs({"/bin/true"})).error,
-              "linux.devices[0]: make device there: File exists");
+              "linux.devices[0]: make device /there: File exists");
 }
 
 TEST_F(BundleTest, ABindOfDevIsLeftAlone) {

@@ -1,5 +1,6 @@
 // The filter of devices in the kernel: of a cgroup that is made here, asked by a process in it.
 #include "isolation/device_filter.h"
+#include "isolation/id_map.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -14,6 +15,7 @@
 
 #include "fixture.h"
 #include "isolation/cgroup_host.h"
+#include "isolation/id_map.h"
 
 namespace sigil::isolation {
 namespace {

@@ -1,8 +1,10 @@
 #include "manager.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,15 +32,49 @@ constexpr const char* kJob = "/org/freedesktop/systemd1/job/1";
 struct Service {
     Answer answer;
     std::string log;
+    std::string directory;  // of the cgroup that scopes are made in; empty: none is made
+    std::string path;
     bool has_refused = false;
+    std::string last_unit;
+
+    [[nodiscard]] std::string directory_of(const std::string& unit) const {
+        return directory + "/" + unit;
+    }
+    [[nodiscard]] bool is_active(const std::string& unit) const {
+        std::ifstream events(directory_of(unit) + "/cgroup.events");
+        const std::string text{std::istreambuf_iterator<char>(events), {}};
+        return text.find("populated 1") != std::string::npos;
+    }
 };
+
+bool write_file(const std::string& path, const std::string& text) {
+    std::ofstream file(path);
+    file << text << std::flush;
+    return file.good();
+}
+
+// A scope with the process in it.
+bool make_scope(const Service& service, const std::string& unit, uint32_t pid) {
+    const std::string directory = service.directory_of(unit);
+    ::rmdir(directory.c_str());  // of one that ended: systemd would have removed it
+    return ::mkdir(directory.c_str(), 0755) == 0 &&
+           write_file(directory + "/cgroup.procs", std::to_string(pid));
+}
+
+void end_scope(const Service& service, const std::string& unit) {
+    const std::string directory = service.directory_of(unit);
+    write_file(directory + "/cgroup.kill", "1");
+    while (::rmdir(directory.c_str()) != 0 && errno == EBUSY)
+        ::usleep(1000);  // the manager's own affair: its caller waits for the job
+}
 
 void write_down(const Service& service, const std::string& line) {
     std::ofstream(service.log, std::ios::app) << line << "\n" << std::flush;
 }
 
-// "a(sv)", each as a line.
-void write_properties(const Service& service, sd_bus_message* call) {
+// "a(sv)", each as a line. Returns the last pid among them.
+uint32_t write_properties(const Service& service, sd_bus_message* call) {
+    uint32_t pid = 0;
     sd_bus_message_enter_container(call, 'a', "(sv)");
     while (sd_bus_message_enter_container(call, 'r', "sv") > 0) {
         const char* name = nullptr;
@@ -65,7 +101,7 @@ void write_properties(const Service& service, sd_bus_message* call) {
             size_t size = 0;
             sd_bus_message_read_array(call, type[1], &data, &size);
             if (type[1] == 'u')
-                line << *static_cast<const uint32_t*>(data);
+                line << (pid = *static_cast<const uint32_t*>(data));
             else
                 for (size_t at = 0; at < size; ++at)
                     line << (at ? "," : "") << int{static_cast<const uint8_t*>(data)[at]};
@@ -75,11 +111,12 @@ void write_properties(const Service& service, sd_bus_message* call) {
         write_down(service, line.str());
     }
     sd_bus_message_exit_container(call);
+    return pid;
 }
 
-int end_job(sd_bus_message* call, const Service& service, const char* unit) {
+int end_job(sd_bus_message* call, const Service& service, const char* unit, bool is_start) {
     sd_bus_reply_method_return(call, "o", kJob);
-    if (service.answer == Answer::never)
+    if (service.answer == Answer::never || (service.answer == Answer::unstarted && is_start))
         return 1;
     return sd_bus_emit_signal(sd_bus_message_get_bus(call), "/org/freedesktop/systemd1",
                               "org.freedesktop.systemd1.Manager", "JobRemoved", "uoss", 1U, kJob,
@@ -95,8 +132,11 @@ int handle(sd_bus_message* call, void* data, sd_bus_error*) {
     auto& service = *static_cast<Service*>(data);
     const std::string member =
         sd_bus_message_get_member(call) ? sd_bus_message_get_member(call) : "";
-    if (sd_bus_message_is_method_call(call, "org.freedesktop.DBus.Properties", "Get"))
-        return sd_bus_reply_method_return(call, "v", "s", "/test.slice/web.scope");
+    if (sd_bus_message_is_method_call(call, "org.freedesktop.DBus.Properties", "Get")) {
+        const std::string path = service.directory.empty() ? "/test.slice/web.scope"
+                                                           : service.path + "/" + service.last_unit;
+        return sd_bus_reply_method_return(call, "v", "s", path.c_str());
+    }
     if (!sd_bus_message_is_method_call(call, "org.freedesktop.systemd1.Manager", nullptr))
         return 0;
     if (service.answer == Answer::silence)
@@ -106,19 +146,31 @@ int handle(sd_bus_message* call, void* data, sd_bus_error*) {
     if (member == "StartTransientUnit") {
         sd_bus_message_read(call, "ss", &unit, &mode);
         write_down(service, member + " " + unit + " " + mode);
-        write_properties(service, call);
+        const uint32_t pid = write_properties(service, call);
+        if (!service.directory.empty()) {
+            if (service.is_active(unit))
+                return refuse(call, "UnitExists", "Unit was already loaded.");
+            if (!make_scope(service, unit, pid))
+                return refuse(call, "BadUnitSetting", "Cannot make the cgroup");
+            service.last_unit = unit;
+        }
         if (service.answer == Answer::refused)
             return refuse(call, "BadUnitSetting", "Cannot set property");
-        if (service.answer == Answer::existing && !std::exchange(service.has_refused, true))
+        if (service.answer == Answer::taken ||
+            (service.answer == Answer::existing && !std::exchange(service.has_refused, true)))
             return refuse(call, "UnitExists", "Unit web.scope was already loaded.");
-        return end_job(call, service, unit);
+        return end_job(call, service, unit, true);
     }
     if (member == "StopUnit") {
         sd_bus_message_read(call, "ss", &unit, &mode);
         write_down(service, member + " " + unit + " " + mode);
-        if (service.answer == Answer::missing)
+        const bool makes_scopes = !service.directory.empty();
+        if (service.answer == Answer::missing ||
+            (makes_scopes && ::access(service.directory_of(unit).c_str(), F_OK) != 0))
             return refuse(call, "NoSuchUnit", "Unit web.scope not loaded.");
-        return end_job(call, service, unit);
+        if (makes_scopes)
+            end_scope(service, unit);
+        return end_job(call, service, unit, false);
     }
     write_down(service, member);
     if (member == "SetUnitProperties") {
@@ -165,7 +217,7 @@ pid_t start(Act act) {
 
 }  // namespace
 
-FakeManager::FakeManager(Answer answer) {
+FakeManager::FakeManager(Answer answer, std::string cgroup_directory, std::string cgroup_path) {
     const std::string address = "unix:path=" + files_.at("bus");
     std::string configuration = kBusConfiguration;
     configuration.replace(configuration.find('%'), 1, files_.at("bus"));
@@ -178,7 +230,10 @@ FakeManager::FakeManager(Answer answer) {
         ::execlp("dbus-daemon", "dbus-daemon", file.c_str(), "--nofork", print.c_str(), nullptr);
     });
     ::setenv("DBUS_SYSTEM_BUS_ADDRESS", address.c_str(), 1);
-    manager_ = start([this, answer](int ready) { serve({answer, files_.at("asked")}, ready); });
+    manager_ = start([&](int ready) {
+        serve({answer, files_.at("asked"), std::move(cgroup_directory), std::move(cgroup_path)},
+              ready);
+    });
 }
 
 FakeManager::~FakeManager() {

@@ -1,5 +1,7 @@
-// A message bus of the test's own, and on it a service with systemd's name and interface, which
-// makes no scopes: it answers as it is told to, and writes down what it was asked.
+// A message bus of the test's own, and on it a service with systemd's name and interface: it
+// answers as it is told to, and writes down what it was asked. It makes no scopes, unless it is
+// given a cgroup: then each is a cgroup below that one, with the process it was made for, as long
+// as something runs in it or until it is stopped.
 #pragma once
 
 #include <sys/types.h>
@@ -7,23 +9,27 @@
 #include <string>
 #include <vector>
 
-#include "fixture.h"
+#include "../unit/fixture.h"
 
 namespace sigil::testing {
 
 enum class Answer {
-    done,      // the job is done
-    failed,    // the job fails
-    never,     // the job never ends
-    silence,   // no call is answered
-    refused,   // StartTransientUnit and StopUnit are errors
-    existing,  // the first StartTransientUnit is UnitExists
-    missing,   // StopUnit is NoSuchUnit
+    done,       // the job is done
+    failed,     // the job fails
+    never,      // the job never ends
+    unstarted,  // the job of a start never ends, that of a stop is done
+    silence,    // no call is answered
+    refused,    // StartTransientUnit and StopUnit are errors
+    existing,   // the first StartTransientUnit is UnitExists
+    taken,      // every StartTransientUnit is
+    missing,    // StopUnit is NoSuchUnit
 };
 
 class FakeManager {
   public:
-    explicit FakeManager(Answer answer);
+    // `cgroup`: the directory of one, and its path from the hierarchy's root.
+    explicit FakeManager(Answer answer, std::string cgroup_directory = {},
+                         std::string cgroup_path = {});
     FakeManager(const FakeManager&) = delete;
     FakeManager& operator=(const FakeManager&) = delete;
     ~FakeManager();

@@ -77,6 +77,17 @@ TEST(SystemdScope, ThatHasFailedBeforeIsForgottenAndStartedAgain) {
     EXPECT_EQ(std::ranges::count(manager.asked(), "StartTransientUnit web.scope fail"), 2);
 }
 
+// One that runs is somebody else's.
+TEST(SystemdScope, OfANameThatIsTakenIsAnErrorToBranchOn) {
+    const FakeManager manager(Answer::taken);
+    const auto scope = start();
+    ASSERT_FALSE(scope);
+    EXPECT_TRUE(scope.error().is(EEXIST));
+    EXPECT_EQ(message_of(scope),
+              "--systemd-cgroup: start web.scope: a unit of that name is there already: File "
+              "exists");
+}
+
 // A start that fails leaves no placeholder.
 void expect_failed_start(Answer answer, const std::string& message,
                          std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
@@ -203,18 +214,28 @@ TEST(SystemdProperties, AreTheLimitsThatSystemdKnows) {
     resources.pids = UINT64_MAX;
     resources.cpu_quota = 50'000;
     resources.cpuset_cpus = "0-1";
-    resources.files = {{"cpu.weight", "200"},
-                       {"memory.low", "max"},
-                       {"cpuset.mems", "0"},
-                       {"memory.oom.group", "1"},
-                       {"cpu.max", "30000 60000"}};
+    resources.files = {
+        {"cpu.weight", "200"},
+        {"memory.low", "max"},
+        {"cpuset.mems", "0"},
+        {"memory.oom.group", "1"},
+        {"cpu.max", "30000 60000"},
+        {.name = "io.bfq.weight", .value = "20", .other_name = "io.weight", .other_value = "102"},
+        {.name = "io.bfq.weight",
+         .value = "8:0 20",
+         .other_name = "io.weight",
+         .other_value = "8:0 102"}};
     EXPECT_THAT(
         systemd_properties(resources),
         ElementsAre("MemoryMax=4096", "MemoryHigh=2048", "MemorySwapMax=2048", "TasksMax=infinity",
                     "CPUQuotaPerSecUSec=500000", "CPUQuotaPeriodUSec=100000", "AllowedCPUs=0-1",
                     "CPUWeight=200", "MemoryLow=infinity", "AllowedMemoryNodes=0",
-                    "CPUQuotaPerSecUSec=500000", "CPUQuotaPeriodUSec=60000"));
+                    "CPUQuotaPerSecUSec=500000", "CPUQuotaPeriodUSec=60000", "IOWeight=102"));
     EXPECT_TRUE(systemd_properties({}).empty());
+    EXPECT_THAT(systemd_properties({.cpu_quota = 10'000, .cpu_period = 20'000}),
+                ElementsAre("CPUQuotaPerSecUSec=500000", "CPUQuotaPeriodUSec=20000"));
+    EXPECT_THAT(systemd_properties({.cpu_quota = UINT64_MAX}),
+                ElementsAre("CPUQuotaPerSecUSec=infinity", "CPUQuotaPeriodUSec=100000"));
 }
 
 }  // namespace

@@ -368,6 +368,57 @@ TEST(JobLines, NameThePathOfAWrongCapability) {
                  "capabilities.drop[0]: ");
 }
 
+// ---- bundles ------------------------------------------------------------------------------------
+
+const char* const kConfig = R"({"ociVersion":"1.2.0","root":{"path":"rootfs"},
+    "process":{"cwd":"/","args":["true"],"env":["A=1"],"user":{"uid":7,"gid":8}},
+    "linux":{"namespaces":[{"type":"pid"},{"type":"mount"}]}})";
+
+TEST(JobLines, TakeTheContainerOfABundle) {
+    const testing::TempDir bundle;
+    bundle.write("config.json", kConfig);
+    auto job = parse(fmt::format(
+        R"({{"id":"a","memory":"64M","env":{{"B":"2"}},"bundle":"{}","restart":"always"}})",
+        bundle.path()));
+    ASSERT_TRUE(job) << job.error().message();
+    EXPECT_EQ(job->spec.name, "a");
+    EXPECT_EQ(job->spec.rootfs, bundle.at("rootfs"));
+    EXPECT_EQ(job->spec.args, (std::vector<std::string>{"true"}));
+    EXPECT_EQ(job->spec.env, (std::vector<std::string>{"A=1", "B=2"}));
+    EXPECT_EQ(job->spec.hostname, "") << "not its name: it may be the host's";
+    EXPECT_EQ(job->spec.resources.memory, 64U << 20);
+    EXPECT_EQ(job->restart.when, RestartPolicy::always);
+    ASSERT_TRUE(job->spec.oci);
+    EXPECT_EQ(job->spec.oci->process.uid, 7U);
+}
+
+TEST(JobLines, RefuseBesideABundleWhatItsConfigSays) {
+    const testing::TempDir bundle;
+    bundle.write("config.json", kConfig);
+    for (const char* own : {R"("rootfs":"/")", R"("user":"1")", R"("network":"host")",
+                            R"("mounts":[])", R"("init":true)", R"("capabilities":{})",
+                            R"("cap_add":"CHOWN")", R"("seccomp":"unconfined")", R"("tmpfs":"/a")",
+                            R"("read_only":true)", R"("hostname":"h")", R"("ulimit":"core=0")"}) {
+        const std::string message =
+            message_of(parse(fmt::format(R"({{{},"bundle":"{}"}})", own, bundle.path())));
+        EXPECT_HOLDS(message, ": with a bundle, that is its config.json's to say");
+    }
+}
+
+TEST(JobLines, TellWhatIsWrongWithABundle) {
+    EXPECT_EQ(message_of(parse(R"({"bundle":7})")), "bundle: not a string");
+    EXPECT_HOLDS(message_of(parse(R"({"bundle":"/nowhere"})")), "bundle: ");
+    const testing::TempDir bundle;
+    bundle.write("config.json", R"({"ociVersion":"1.2.0","root":{"path":7}})");
+    EXPECT_HOLDS(message_of(parse(fmt::format(R"({{"bundle":"{}"}})", bundle.path()))),
+                 "config.json: root.path: ");
+    std::string hooks = kConfig;
+    hooks.insert(1, R"("hooks":{"poststop":[{"path":"/bin/true"}]},)");
+    bundle.write("config.json", hooks);
+    EXPECT_HOLDS(message_of(parse(fmt::format(R"({{"bundle":"{}"}})", bundle.path()))),
+                 "bundle: hooks.poststop: they need a run of this bundle alone");
+}
+
 TEST(JobLines, RefuseKeysThatAreUnknown) {
     expect_wrong({
         {R"({"memroy":"64M"})", "unknown key 'memroy'; did you mean 'memory'?"},
@@ -376,7 +427,6 @@ TEST(JobLines, RefuseKeysThatAreUnknown) {
         {R"({"quite_something_else":1})", "unknown key 'quite_something_else'"},
         {R"({"":1})", "unknown key ''"},
         {R"({"--memory":1})", "unknown key '--memory'; did you mean 'memory'?"},
-        {R"({"bundle":"/b"})", "bundle: not supported yet"},
     });
     EXPECT_EQ(message_of(parse("{\"" + std::string(500'000, 'm') + "\":1}")),
               "unknown key '" + std::string(64, 'm') + "...'");

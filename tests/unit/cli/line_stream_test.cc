@@ -20,7 +20,7 @@ class LineStreamTest : public ::testing::Test {
   protected:
     LineStreamTest() { reactor.use(ring); }
     std::unique_ptr<LineStream> open(const std::string& target) {
-        auto stream = LineStream::open(target, reactor, loop::Source::events);
+        auto stream = LineStream::open(target, Existing::emptied, reactor, loop::Source::events);
         EXPECT_TRUE(stream);
         return std::move(*stream);
     }
@@ -129,13 +129,13 @@ TEST_F(LineStreamTest, AnEventIsNotMadeForAStreamThatHasEnded) {
     auto events = EventStream::open(pipe(), reactor);
     ASSERT_TRUE(events);
     (*events)->tell("created", "web");
-    (*events)->lines().turn_ended();
+    (*events)->lines()->turn_ended();
     EXPECT_TRUE(writing().starts_with("{\"seq\":1,")) << writing();
     complete(-EPIPE);
     // Whoever looked at all of this would not survive it.
     const std::string_view text("x", size_t{1} << 40);
     EXPECT_EQ((*events)->output({}, "web", "stdout", text), 0U);
-    EXPECT_EQ((*events)->lines().pending(), 0U);
+    EXPECT_EQ((*events)->lines()->pending(), 0U);
 }
 
 }  // namespace

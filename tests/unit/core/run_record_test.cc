@@ -260,5 +260,31 @@ TEST_F(Record, SomeOfAFewAreAll) {
         EXPECT_EQ((*open())->some_names(16)->size(), 3U);
 }
 
+TEST_F(Record, IsNotWrittenWhereOthersMayWrite) {
+    RunRecord record(root(), "web");
+    files.make_directory("root");
+    ASSERT_EQ(::chmod(root().c_str(), 0777), 0);
+    EXPECT_EQ(message_of(record.add(Kind::cgroup, "/x")),
+              "--root " + root() + ": others may write to it");
+    EXPECT_TRUE(runs().empty());
+}
+
+TEST_F(Record, IsNotWrittenInAnothersDirectory) {
+    if (::geteuid() != 0)
+        GTEST_SKIP() << "only root can make a directory another's";
+    files.make_directory("root");
+    ASSERT_EQ(::chown(root().c_str(), 12345, 12345), 0);
+    RunRecord record(root(), "web");
+    EXPECT_EQ(message_of(record.add(Kind::cgroup, "/x")),
+              "--root " + root() + ": it belongs to another user");
+    files.make_directory("other");
+    ASSERT_EQ(::chown(files.at("other").c_str(), 0, 0), 0);
+    files.make_link("link", files.at("other"));
+    ASSERT_EQ(::lchown(files.at("link").c_str(), 12345, 12345), 0);
+    RunRecord through(files.at("link"), "web");
+    EXPECT_FALSE(through.add(Kind::cgroup, "/x"));
+    EXPECT_TRUE(std::filesystem::is_empty(files.at("other")));
+}
+
 }  // namespace
 }  // namespace sigil

@@ -144,6 +144,20 @@ TEST(CgroupParents, WriteDownTheGroupAndForgetItAtTheEnd) {
     EXPECT_FALSE(fixture.files.has("root/runs/web"));
 }
 
+TEST(CgroupParents, WriteDownAGroupOnceWhoeverAsksForIt) {
+    const CgroupFixture fixture;
+    const CgroupHost host = fixture.host();
+    RunRecord record(fixture.files.at("root"), "web");
+    ASSERT_TRUE(record.hold());
+    CgroupParents parents(&host, "sigil-web", &record);
+    make(parents);
+    make(parents, with_parent("/"));
+    size_t groups = 0;
+    for (const auto& link : std::filesystem::directory_iterator(fixture.files.at("root/runs/web")))
+        groups += link.path().filename().string().starts_with("cgroup.") ? 1 : 0;
+    EXPECT_EQ(groups, 1U);
+}
+
 TEST(CgroupParents, AHeldRecordGoesWithThemThoughNothingIsInIt) {
     const CgroupFixture fixture;
     const CgroupHost host = fixture.host();

@@ -45,12 +45,12 @@ LaunchPlan planned(const Spec& spec) {
 const Lines kDevices = {
     "new_mount dev <tmpfs>",
     "enter dev",
-    "make_node null",
-    "make_node zero",
-    "make_node full",
-    "make_node random",
-    "make_node urandom",
-    "make_node tty",
+    "make_device null",
+    "make_device zero",
+    "make_device full",
+    "make_device random",
+    "make_device urandom",
+    "make_device tty",
     "make_link fd </proc/self/fd>",
     "make_link stdin </proc/self/fd/0>",
     "make_link stdout </proc/self/fd/1>",
@@ -186,7 +186,7 @@ TEST(PlanMounts, MakesTheDevicesOfTheOciSpec) {
     const LaunchPlan plan = planned(default_spec());
     std::vector<std::pair<std::string, uint64_t>> nodes;
     for (const Step& step : plan.setup) {
-        if (step.kind != StepKind::make_node)
+        if (step.kind != StepKind::make_device)
             continue;
         EXPECT_EQ(step.mode, uint32_t{S_IFCHR | 0666}) << step.path;
         nodes.emplace_back(step.path, step.device);
@@ -196,6 +196,68 @@ TEST(PlanMounts, MakesTheDevicesOfTheOciSpec) {
         {"random", makedev(1, 8)}, {"urandom", makedev(1, 9)}, {"tty", makedev(5, 0)},
     };
     EXPECT_EQ(nodes, expected);
+}
+
+const Step* find_step(const LaunchPlan& plan, StepKind kind, const std::string& path) {
+    const auto found = std::ranges::find_if(plan.setup, [&](const Step& step) {
+        return step.kind == kind && step.path && step.path == path;
+    });
+    return found == plan.setup.end() ? nullptr : &*found;
+}
+
+size_t place_of(const LaunchPlan& plan, StepKind kind) {
+    return static_cast<size_t>(std::ranges::find(plan.setup, kind, &Step::kind) -
+                               plan.setup.begin());
+}
+
+TEST(PlanMounts, MakesTheDevicesThatAreAskedFor) {
+    Spec spec = default_spec();
+    spec.devices = {{.source = "/dev/net/tun",
+                     .node = {.path = "/dev/net/tun",
+                              .type = 'c',
+                              .major = 10,
+                              .minor = 200,
+                              .mode = 0640,
+                              .uid = 0,
+                              .gid = 5},
+                     .origin = "--device /dev/net/tun"}};
+    const LaunchPlan plan = planned(spec);
+    EXPECT_TRUE(find_step(plan, StepKind::make_directory, "net"));
+    const Step* node = find_step(plan, StepKind::make_device, "net/tun");
+    ASSERT_TRUE(node);
+    EXPECT_EQ(node->mode, uint32_t{S_IFCHR | 0640});
+    EXPECT_EQ(node->device, makedev(10, 200));
+    EXPECT_EQ(node->ids->gid, 5U);
+    EXPECT_EQ(node->source, nullptr);  // what may not be made here is nowhere to be bound from
+    EXPECT_STREQ(node->origin, "--device /dev/net/tun");
+}
+
+// Devices are bound from the old root, and procfs and sysfs need to see it.
+TEST(PlanMounts, LeavesTheOldRootLastInAUserNamespace) {
+    const Spec spec = default_spec();
+    OpenedSources sources = sources_for(spec);
+    sources.in_user_namespace = sources.joins_user_namespace = true;
+    sources.maps_terminal_group = false;
+    LaunchPlan plan;
+    ASSERT_TRUE(plan_mounts(spec, spec.hostname, sources, plan));
+    EXPECT_EQ(plan.setup.front().kind, StepKind::become_user);
+    EXPECT_EQ(place_of(plan, StepKind::detach_old_root), plan.setup.size() - 1);
+    EXPECT_EQ(place_of(plan, StepKind::pivot_root), plan.setup.size() - 2);
+    EXPECT_STREQ(find_step(plan, StepKind::make_device, "null")->source, "/dev/null");
+    EXPECT_STREQ(find_step(plan, StepKind::mount_here, "pts")->data,
+                 "newinstance,ptmxmode=0666,mode=0620");
+}
+
+TEST(PlanMounts, MasksAndProtectsNothingOfAPrivilegedContainer) {
+    Spec spec = default_spec();
+    spec.privileged = true;
+    const LaunchPlan plan = planned(spec);
+    for (const StepKind kind : {StepKind::mask_file, StepKind::mask_directory, StepKind::bind_here,
+                                StepKind::make_writable})
+        EXPECT_EQ(place_of(plan, kind), plan.setup.size());
+    EXPECT_EQ(find_step(plan, StepKind::new_mount, "proc")->flags & MOUNT_ATTR_RDONLY, 0U);
+    EXPECT_EQ(find_step(plan, StepKind::new_mount, "sys")->flags & MOUNT_ATTR_RDONLY, 0U);
+    EXPECT_EQ(find_step(plan, StepKind::mount_here, "fs/cgroup")->flags & MS_RDONLY, 0U);
 }
 
 TEST(PlanMounts, LocksTheKernelsFilesystems) {
@@ -338,6 +400,12 @@ TEST(SharedRoot, IsNotForBindsThatComeAfterAMountOfTheContainersOwn) {
     spec.mounts = {bind_on("/dev/log")};
     EXPECT_EQ(shareable_mounts(spec), std::nullopt);
     spec.mounts = {bind_on("/sys/x")};
+    EXPECT_EQ(shareable_mounts(spec), std::nullopt);
+    spec.mounts.clear();
+    spec.privileged = true;  // its root is not nodev
+    EXPECT_EQ(shareable_mounts(spec), std::nullopt);
+    spec.privileged = false;
+    spec.user_namespace = UserNamespace::automatic;  // its root is id-mapped
     EXPECT_EQ(shareable_mounts(spec), std::nullopt);
 }
 

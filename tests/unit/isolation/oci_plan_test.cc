@@ -151,12 +151,12 @@ TEST(OciMounts, CarryOptionsAsTheKernelTakesThem) {
     ASSERT_TRUE(plan) << message_of(plan);
     const Step tmpfs = step_on(*plan, "/t");
     EXPECT_EQ(options_of(tmpfs),
-              (std::vector<std::string>{"sync=", "mode=700",
+              (std::vector<std::string>{"source=src", "sync=", "mode=700",
                                         "context=system_u:object_r:container_file_t:s0:c1,c2"}));
     EXPECT_EQ(tmpfs.flags, uint64_t{MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY});
     EXPECT_EQ(tmpfs.mode, uint32_t{MS_SHARED});
     EXPECT_EQ(tmpfs.device, kCopyUp | kKeepMode);
-    EXPECT_EQ(options_of(step_on(*plan, "/proc")), std::vector<std::string>());
+    EXPECT_EQ(options_of(step_on(*plan, "/proc")), std::vector<std::string>{"source=src"});
     EXPECT_EQ(step_on(*plan, "/proc").device, kMayCoverProc | kPlainDirectory);
     const Step overlay = step_on(*plan, "/o");
     EXPECT_EQ(overlay.kind, StepKind::mount_in_root);
@@ -280,6 +280,26 @@ TEST(OciProcess, IsTheWholeRecipeInOrder) {
                                              "close_descriptors",
                                              "exec_command </bin/true>"}));
     EXPECT_TRUE(plan->init.empty()) << "the command is PID 1 itself";
+}
+
+// Root has them already, and a terminal is given to the user when it is opened.
+TEST(OciProcess, GivesItsStreamsToAUserWithoutATerminal) {
+    auto given = [](const Bundle& bundle, const ProcessSources& sources = {}) {
+        std::vector<std::pair<int, uint32_t>> streams;
+        const auto plan = process_of(bundle, sources);
+        for (const Step& step : plan->target)
+            if (step.kind == StepKind::own_stream)
+                streams.emplace_back(step.fd, step.mode);
+        return streams;
+    };
+    Bundle bundle;
+    EXPECT_TRUE(given(bundle).empty());
+    bundle.oci.process.uid = 1000;
+    using Given = std::vector<std::pair<int, uint32_t>>;
+    EXPECT_EQ(given(bundle), (Given{{0, 1000}, {1, 1000}, {2, 1000}}));
+    EXPECT_EQ(given(bundle, {.streams = {-1, 8, -1}}), (Given{{0, 1000}, {8, 1000}, {2, 1000}}));
+    bundle.oci.process.terminal = true;
+    EXPECT_TRUE(given(bundle).empty());
 }
 
 TEST(OciProcess, PreservesDescriptorsAndTheKeyringOnRequest) {

@@ -53,7 +53,7 @@ TEST(Describe, NamesWhatTheStepIsAbout) {
     EXPECT_EQ(describe({.kind = StepKind::mount_at, .path = "/data", .source = "tmpfs"}),
               "mount tmpfs on /data");
     EXPECT_EQ(describe({.kind = StepKind::attach_tree, .path = "/src"}), "bind on /src");
-    EXPECT_EQ(describe({.kind = StepKind::make_node, .path = "null"}), "make device /dev/null");
+    EXPECT_EQ(describe({.kind = StepKind::make_device, .path = "null"}), "make device /dev/null");
     EXPECT_EQ(describe({.kind = StepKind::set_ids, .ids = &kIds}), "become user 1000:100");
     EXPECT_EQ(describe({.kind = StepKind::exec_command, .source = "/bin/true"}), "/bin/true");
 }

@@ -27,7 +27,7 @@ class OutputRecord final : public OutputObserver {
         return queues ? text.size() : 0;
     }
     void read_out(Token) override { ++reads_out; }
-    void dropped(const std::string& name, uint64_t bytes, uint64_t lines) override {
+    void dropped(Token, const std::string& name, uint64_t bytes, uint64_t lines) override {
         log.push_back(fmt::format("{} dropped {} bytes {} lines", name, bytes, lines));
     }
     void drained(Token, const std::string& name) override { log.push_back(name + " drained"); }

@@ -28,7 +28,7 @@ class Ends final : public OutputObserver {
     Ends(loop::Reactor& reactor, int expected) : reactor_(reactor), left_(expected) {}
     size_t line(Token, const std::string&, Stream, std::string_view) override { return 0; }
     void read_out(Token) override {}
-    void dropped(const std::string&, uint64_t bytes, uint64_t) override { lost += bytes; }
+    void dropped(Token, const std::string&, uint64_t bytes, uint64_t) override { lost += bytes; }
     void drained(Token, const std::string&) override {
         if (--left_ == 0)
             reactor_.stop();
@@ -239,7 +239,7 @@ TEST_P(OutputOnRing, EndsOnAFullDisk) {
     struct Troubled final : OutputObserver {
         size_t line(Token, const std::string&, Stream, std::string_view) override { return 0; }
         void read_out(Token) override {}
-        void dropped(const std::string&, uint64_t, uint64_t lines) override { lost = lines; }
+        void dropped(Token, const std::string&, uint64_t, uint64_t lines) override { lost = lines; }
         void drained(Token, const std::string&) override { is_drained = true; }
         void warning(const Error& error) override { code = error.code(); }
         uint64_t lost = 0;

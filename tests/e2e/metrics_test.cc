@@ -1,0 +1,59 @@
+// `sigil run --metrics`.
+#include <unistd.h>
+
+#include "control_client.h"
+#include "many.h"
+
+namespace sigil::e2e {
+namespace {
+
+using Metrics = CgroupE2e;
+
+constexpr std::string_view kGet = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+
+std::string ask(const std::string& path, std::string_view request) {
+    RawClient client(path);
+    client.send(request);
+    return client.rest();
+}
+
+TEST_F(Metrics, AreServedForPrometheusAndStrictly) {
+    const std::string path = make_directory_outside() + "/metrics";
+    Running running(sigil_run(
+        {"--name", "web", "--count", "2", "--quiet", "--metrics", "unix:" + path}, kSleeper));
+    ASSERT_TRUE(eventually([&] {
+        return exists(path) &&
+               ask(path, kGet).find("sigil_containers_started_total 2\n") != std::string::npos;
+    }));
+    const std::string text = ask(path, kGet);
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK\r\n")) << text;
+    EXPECT_TRUE(text.ends_with("\r\n0\r\n\r\n")) << text;
+    for (const char* part :
+         {"# TYPE sigil_container_cpu_seconds_total counter\n",
+          "\nsigil_container_cpu_seconds_total{id=\"web-1\"} ", "sigil_containers_running 2\n",
+          "sigil_container_cpu_seconds_total{id=\"web-2\"} ",
+          "sigil_containers_ended_total{cause=\"oom\"} 0\n", "sigil_restarts_total 0\n"})
+        EXPECT_NE(text.find(part), std::string::npos) << part;
+    const std::pair<const char*, const char*> wrong[] = {
+        {"hello\r\n\r\n", "400"},
+        {"GET /metrics HTTP/1.1\r\n\r\n", "400"},
+        {"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n", "505"},
+        {"POST /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "405"},
+        {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404"},
+        {"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n", "400"}};
+    for (const auto& [request, status] : wrong)
+        EXPECT_TRUE(ask(path, request).starts_with(std::string("HTTP/1.1 ") + status)) << request;
+    EXPECT_TRUE(ask(path, std::string(5000, 'x')).starts_with("HTTP/1.1 431"));
+    running.send(SIGTERM);
+    (void)running.wait();
+    EXPECT_FALSE(exists(path));
+}
+
+TEST_F(Metrics, AnAddressThatIsNoneIsAnError) {
+    expect_failure(run({"--metrics", "0"}, {"true"}), "--metrics: port 0 is none");
+    expect_failure(run({"--metrics", "nowhere:9"}, {"true"}), "'nowhere' is no address");
+    expect_failure(run({"--metrics", "unix:/nope/x"}, {"true"}), "--metrics: listen on /nope/x");
+}
+
+}  // namespace
+}  // namespace sigil::e2e
