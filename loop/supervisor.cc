@@ -142,7 +142,7 @@ void Supervisor::stop(Container& container, const Signal& signal) {
 Result<void> Supervisor::update(Token token, std::shared_ptr<const Spec> spec) {
     Container* container = containers_.find(token);
     if (!container || container->status != Status::running)
-        return failure("its limits cannot be changed now: it does not run");
+        return {};  // it ends: the next start has them
     if (container->spec().resources != spec->resources) {
         if (!container->cgroup)
             return failure("its limits cannot be changed: it has no cgroup");
