@@ -33,6 +33,8 @@ class Model {
 
     // Who runs, by pid.
     [[nodiscard]] const std::map<pid_t, std::string>& live() const { return live_; }
+    // Whether that one alone runs, and none is under way.
+    [[nodiscard]] bool is_alone(const std::string& id) const;
     [[nodiscard]] uint64_t count(const std::string& event) const;
     [[nodiscard]] bool is_over() const { return count("summary") > 0; }
     // What was told of how many ended, by cause.

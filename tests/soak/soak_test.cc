@@ -46,13 +46,12 @@ struct Holdings {
 class Soak : public CgroupE2e {
   protected:
     static constexpr size_t kMostLive = 300;
-    static constexpr const char* kAnchor = "anchor";
 
     void SetUp() override {
         CgroupE2e::SetUp();
         random_.seed(seed_);
         RecordProperty("seed", std::to_string(seed_));
-        add(kAnchor, R"("args":["sleep","100000"])", {});
+        add(anchor_, R"("args":["sleep","100000"])", {});
     }
 
     void add(const std::string& id, const std::string& job, const Habit& habit) {
@@ -94,13 +93,14 @@ class Soak : public CgroupE2e {
         std::string text;
         for (const auto& [id, line] : jobs_)
             text += line;
-        write_file(file_, text);
+        write_file(file_ + ".new", text);  // it may be read at any time
+        ASSERT_EQ(::rename((file_ + ".new").c_str(), file_.c_str()), 0);
     }
 
     void remove_some(unsigned most) {
         for (unsigned left = below(most + 1); left > 0 && jobs_.size() > 1; --left) {
             auto found = jobs_.lower_bound("c" + std::to_string(below(made_ + 1)));
-            if (found == jobs_.end() || found->first == kAnchor)
+            if (found == jobs_.end() || found->first == anchor_)
                 continue;
             jobs_.erase(found);
         }
@@ -110,7 +110,7 @@ class Soak : public CgroupE2e {
     void change_some() {
         for (unsigned left = below(5); left > 0; --left) {
             auto found = jobs_.lower_bound("c" + std::to_string(below(made_ + 1)));
-            if (found == jobs_.end() || found->first == kAnchor)
+            if (found == jobs_.end() || found->first == anchor_)
                 continue;
             std::string& line = found->second;
             const size_t at = line.find(",\"env\"");
@@ -129,7 +129,7 @@ class Soak : public CgroupE2e {
             const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
             const auto words = words_of(std::string_view(stat).substr(stat.rfind(')') + 1));
             if (pidfd >= 0 && words.size() > 1 && words[1] == std::to_string(supervisor) &&
-                id != kAnchor && ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0) == 0)
+                id != anchor_ && ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0) == 0)
                 model_.was_killed(pid);
             if (pidfd >= 0)
                 ::close(pidfd);
@@ -172,14 +172,16 @@ class Soak : public CgroupE2e {
         await_news();
     }
 
-    // Everybody but one goes.
+    // Everybody goes, and one comes that was not there before.
     Holdings settle(const Running& running) {
-        std::erase_if(jobs_, [](const auto& job) { return job.first != kAnchor; });
+        jobs_.clear();
+        anchor_ = "anchor-" + std::to_string(++made_);
+        add(anchor_, R"("args":["sleep","100000"])", {});
         reload();
         running.send(SIGHUP);
         EXPECT_TRUE(eventually([&] {
             read_events();
-            return model_.live().size() == 1 && model_.live().begin()->second == kAnchor;
+            return model_.live().size() == 1 && model_.is_alone(anchor_);
         })) << model_.live().size()
             << " live";
         return Holdings::of(running.pid());
@@ -196,6 +198,7 @@ class Soak : public CgroupE2e {
     const unsigned long seed_ = from_environment("SIGIL_SOAK_SEED", 1);
     std::mt19937_64 random_;
     std::map<std::string, std::string> jobs_;  // their lines
+    std::string anchor_ = "anchor";            // the one that stays, so that the run does
     unsigned made_ = 0;
     size_t most_live_ = 0;
     Outputs outputs_;
