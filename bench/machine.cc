@@ -8,6 +8,8 @@
 
 #include <sstream>
 
+#include <fmt/format.h>
+
 #include "process.h"
 
 namespace sigil::bench {
@@ -39,6 +41,10 @@ Machine describe_machine() {
     utsname name;
     uname(&name);
     return {utc_now(), name.release, cpu_model(), static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))};
+}
+
+void print_machine(const Machine& machine) {
+    fmt::print("{}, kernel {}, {} x {}\n", machine.date, machine.kernel, machine.cpus, machine.cpu);
 }
 
 }  // namespace sigil::bench

@@ -15,4 +15,7 @@ struct Machine {
 
 Machine describe_machine();
 
+// "DATE, kernel 6.18, 2 x CPU"
+void print_machine(const Machine& machine);
+
 }  // namespace sigil::bench

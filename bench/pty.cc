@@ -65,15 +65,12 @@ double throughput(const Command& command, size_t bytes) {
 }
 
 int run(const Options& options) {
-    if (geteuid() != 0)
-        fail("root is needed: sigil makes its namespaces as root");
     const std::string busybox = find_program("busybox");
     const std::string script = find_program("script");
     if (busybox.empty() || script.empty())
         fail("busybox and script (bsdutils) are needed");
-    enter_private_namespace();
-    const Machine machine = describe_machine();
-    fmt::print("{}, kernel {}, {} x {}\n", machine.date, machine.kernel, machine.cpus, machine.cpu);
+    settle_in();
+    print_machine(describe_machine());
     const Workspace workspace(own_directory());
     std::filesystem::copy_file(busybox, workspace.rootfs() + "/busybox",
                                std::filesystem::copy_options::overwrite_existing);

@@ -319,12 +319,8 @@ Options parse(int argc, char** argv) {
 }
 
 int run(const Options& options) {
-    if (geteuid() != 0)
-        fail("root is needed: every contestant makes its namespaces as root");
-    enter_private_namespace();
-    adopt_orphans();
-    const Machine machine = describe_machine();
-    fmt::print("{}, kernel {}, {} x {}\n", machine.date, machine.kernel, machine.cpus, machine.cpu);
+    settle_in();
+    print_machine(describe_machine());
     const Workspace workspace(own_directory());
     return Bench(options, workspace).run() ? 0 : 1;
 }

@@ -21,7 +21,7 @@ std::string ratio(double value) {
 
 void print_machine(const Results& results) {
     const Machine& machine = results.machine;
-    fmt::print("{}, kernel {}, {} x {}\n", machine.date, machine.kernel, machine.cpus, machine.cpu);
+    print_machine(machine);
     for (const Contestant& contestant : results.contestants) {
         if (!contestant.version.empty()) {
             fmt::print("  {}: {}\n", contestant.name, contestant.version);

@@ -56,8 +56,6 @@ void make_rootfs(const std::string& rootfs, const std::string& guests) {
         copy(busybox, rootfs + "/bin/busybox");
 }
 
-}  // namespace
-
 void enter_private_namespace() {
     if (unshare(CLONE_NEWNS) < 0)
         fail("unshare a mount namespace: {}", strerror(errno));
@@ -76,6 +74,15 @@ void enter_private_namespace() {
 void adopt_orphans() {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
         fail("subreaper: {}", strerror(errno));
+}
+
+}  // namespace
+
+void settle_in() {
+    if (geteuid() != 0)
+        fail("root is needed: every contestant makes its namespaces as root");
+    enter_private_namespace();
+    adopt_orphans();
 }
 
 std::string own_directory() {

@@ -7,12 +7,11 @@
 
 namespace sigil::bench {
 
-// Puts this process, and so every contestant alike, into a private mount namespace in which
-// /sys/fs/cgroup is cgroup v2 alone: crun refuses the hybrid layout. Before any thread.
-void enter_private_namespace();
-
-// Makes whatever a contestant leaves running a child of this process, where it is noticed.
-void adopt_orphans();
+// What every benchmark does first, before any thread: as root, goes into a private mount namespace,
+// and so puts every contestant alike into it, in which /sys/fs/cgroup is cgroup v2 alone, as crun
+// refuses the hybrid layout; and takes whatever a contestant leaves running as a child of its own,
+// where it is noticed.
+void settle_in();
 
 // The directory of this program's own file.
 std::string own_directory();

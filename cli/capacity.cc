@@ -57,6 +57,14 @@ unsigned default_launchers() {
     return 4 * std::max(1U, std::thread::hardware_concurrency());
 }
 
+rlimit raise_file_limit() {
+    rlimit before = {};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit raised = {before.rlim_max, before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &raised);
+    return before;
+}
+
 std::vector<Bound> Capacity::bounds(const RunRequest& request) {
     rlimit files = {};
     ::getrlimit(RLIMIT_NOFILE, &files);
@@ -81,12 +89,9 @@ std::vector<Bound> Capacity::bounds(const RunRequest& request) {
 
 Capacity Capacity::of_this_machine(const RunRequest& request) {
     Capacity capacity;
-    rlimit files = {};
-    ::getrlimit(RLIMIT_NOFILE, &files);
+    const rlimit files = raise_file_limit();
     capacity.soft_files = files.rlim_cur;
     capacity.hard_files = files.rlim_max;
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
     const std::vector<Bound> all = bounds(request);
     const auto least = std::ranges::min_element(all, {}, &Bound::containers);
     capacity.containers = least->containers;

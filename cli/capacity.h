@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ struct Bound {
     std::string value;        // "20,000"
     uint64_t containers = 0;  // that it lets live at a time, at least 1
 };
+
+// Raises our own limit of open files to the hard one. Returns what it was.
+rlimit raise_file_limit();
 
 struct Capacity {
     uint64_t containers = 0;

@@ -26,7 +26,8 @@ struct Family {
     const char* name;
     const char* type;
     const char* help;
-    std::optional<double> (*read)(CgroupMeter& meter);
+    bool (CgroupMeter::*read)(CgroupMeter::Reading& into);
+    std::optional<double> (*value)(const CgroupMeter::Reading& now);
 };
 
 std::optional<double> number(std::optional<uint64_t> value) {
@@ -35,54 +36,31 @@ std::optional<double> number(std::optional<uint64_t> value) {
     return static_cast<double>(*value);
 }
 
-constexpr double kMicroseconds = 1e6;  // in a second
+using Now = const CgroupMeter::Reading&;
 
 constexpr std::array kFamilies = {
     Family{"sigil_container_cpu_seconds_total", "counter",
-           "Processor time that the container has used.",
-           [](CgroupMeter& meter) -> std::optional<double> {
-               CgroupMeter::Reading now;
-               if (!meter.read_cpu(now))
-                   return std::nullopt;
+           "Processor time that the container has used.", &CgroupMeter::read_cpu,
+           [](Now now) -> std::optional<double> {
+               constexpr double kMicroseconds = 1e6;  // in a second
                return static_cast<double>(now.cpu) / kMicroseconds;
            }},
     Family{"sigil_container_memory_bytes", "gauge", "Memory in use (memory.current).",
-           [](CgroupMeter& meter) {
-               CgroupMeter::Reading now;
-               meter.read_memory(now);
-               return number(now.memory);
-           }},
+           &CgroupMeter::read_memory, [](Now now) { return number(now.memory); }},
     Family{"sigil_container_memory_limit_bytes", "gauge",
-           "Limit of memory (memory.max); absent where there is none.",
-           [](CgroupMeter& meter) {
-               CgroupMeter::Reading now;
-               meter.read_limits(now);
-               return number(now.memory_limit);
-           }},
+           "Limit of memory (memory.max); absent where there is none.", &CgroupMeter::read_limits,
+           [](Now now) { return number(now.memory_limit); }},
     Family{"sigil_container_pids", "gauge", "Processes and threads (pids.current).",
-           [](CgroupMeter& meter) {
-               CgroupMeter::Reading now;
-               meter.read_pids(now);
-               return number(now.pids);
-           }},
+           &CgroupMeter::read_pids, [](Now now) { return number(now.pids); }},
     Family{"sigil_container_io_read_bytes_total", "counter", "Bytes read from block devices.",
-           [](CgroupMeter& meter) {
-               CgroupMeter::Reading now;
-               meter.read_io(now);
-               return number(now.read_bytes);
-           }},
+           &CgroupMeter::read_io, [](Now now) { return number(now.read_bytes); }},
     Family{"sigil_container_io_written_bytes_total", "counter", "Bytes written to block devices.",
-           [](CgroupMeter& meter) {
-               CgroupMeter::Reading now;
-               meter.read_io(now);
-               return number(now.written_bytes);
-           }},
+           &CgroupMeter::read_io, [](Now now) { return number(now.written_bytes); }},
     Family{"sigil_container_pressure_ratio", "gauge",
            "Share of the last 10 s that some process waited for a processor, memory or a disk, "
            "whichever is highest (PSI, some avg10).",
-           [](CgroupMeter& meter) -> std::optional<double> {
-               CgroupMeter::Reading now;
-               meter.read_pressure(now);
+           &CgroupMeter::read_pressure,
+           [](Now now) -> std::optional<double> {
                return now.pressure ? std::optional(*now.pressure / 100) : std::nullopt;
            }},
 };
@@ -150,19 +128,25 @@ std::string escaped_label(std::string_view value) {
     return escaped;
 }
 
-Result<Fd> Metrics::open(const MetricsAddress& address) {
-    if (address.path.empty())
-        return TRY(listen_tcp(address.host, address.port), "listen on {} port {}", address.host,
-                   address.port);
-    auto socket = listen_unix(AT_FDCWD, address.path);
+Result<MetricsSocket> MetricsSocket::open(const MetricsAddress& address) {
+    const std::string& path = address.path;
+    if (path.empty())
+        return MetricsSocket(TRY(listen_tcp(address.host, address.port), "listen on {} port {}",
+                                 address.host, address.port),
+                             path);
+    auto socket = listen_unix(AT_FDCWD, path);
     if (!socket && socket.error().is(EADDRINUSE)) {
         // One that a killed run has left: nobody listens there.
-        auto other = connect_unix(AT_FDCWD, address.path);
-        if (!other && other.error().is(ECONNREFUSED) &&
-            sys::unlinkat(AT_FDCWD, address.path.c_str()))
-            socket = listen_unix(AT_FDCWD, address.path);
+        auto other = connect_unix(AT_FDCWD, path);
+        if (!other && other.error().is(ECONNREFUSED) && sys::unlinkat(AT_FDCWD, path.c_str()))
+            socket = listen_unix(AT_FDCWD, path);
     }
-    return TRY(std::move(socket), "listen on {}", printable(address.path));
+    return MetricsSocket(TRY(std::move(socket), "listen on {}", printable(path)), path);
+}
+
+MetricsSocket::~MetricsSocket() {
+    if (!path_.empty())
+        (void)sys::unlinkat(AT_FDCWD, path_.c_str());
 }
 
 Metrics::Metrics(loop::Reactor& reactor, const Sources& sources)
@@ -170,12 +154,6 @@ Metrics::Metrics(loop::Reactor& reactor, const Sources& sources)
       server_(reactor, *this, loop::Source::metrics,
               {.refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
                           "Connection: close\r\n\r\n"}) {}
-
-void Metrics::finish(const MetricsAddress& address) {
-    server_.shut();
-    if (!address.path.empty())
-        (void)sys::unlinkat(AT_FDCWD, address.path.c_str());
-}
 
 // ---- requests -----------------------------------------------------------------------------------
 
@@ -290,7 +268,10 @@ std::string Metrics::next_part(Peer& peer) const {
     for (; peer.next < end; ++peer.next) {
         const Container& container = peer.containers[peer.next];
         CgroupMeter meter(sources_.cgroups->root(), container.cgroup);
-        if (const auto value = family.read(meter))
+        CgroupMeter::Reading now;
+        if (!(meter.*family.read)(now))
+            continue;  // it has ended
+        if (const auto value = family.value(now))
             text += fmt::format("{}{{id=\"{}\"}} {}\n", family.name, escaped_label(container.id),
                                 *value);
     }

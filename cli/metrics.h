@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cli/run_options.h"
@@ -26,6 +27,25 @@ namespace sigil::cli {
 // A label's value as it stands between quotes.
 std::string escaped_label(std::string_view value);
 
+// Listens from before anything has started, so that its failure is an error. A Unix socket's file
+// goes with it.
+class MetricsSocket {
+  public:
+    static Result<MetricsSocket> open(const MetricsAddress& address);
+    MetricsSocket(MetricsSocket&& other) noexcept
+        : socket_(std::move(other.socket_)), path_(std::exchange(other.path_, {})) {}
+    MetricsSocket& operator=(MetricsSocket&&) = delete;
+    ~MetricsSocket();
+    Fd take() { return std::move(socket_); }
+
+  private:
+    MetricsSocket(Fd socket, std::string path)
+        : socket_(std::move(socket)), path_(std::move(path)) {}
+
+    Fd socket_;
+    std::string path_;  // empty: TCP
+};
+
 class Metrics final : private loop::LineServer::Client {
   public:
     // All outlive it.
@@ -35,11 +55,9 @@ class Metrics final : private loop::LineServer::Client {
         const isolation::CgroupHost* cgroups;  // null: the machine has no cgroup v2
     };
 
-    // Makes the socket: before anything has started, so that its failure is an error.
-    static Result<Fd> open(const MetricsAddress& address);
     Metrics(loop::Reactor& reactor, const Sources& sources);
     void listen(Fd socket) { server_.listen(std::move(socket)); }
-    void finish(const MetricsAddress& address);
+    void finish() { server_.shut(); }
 
   private:
     struct Container {

@@ -14,15 +14,6 @@
 namespace sigil::cli {
 namespace {
 
-// UINT64_MAX is a limit that isn't there.
-void add_limit(JsonWriter& json, const char* key, std::optional<uint64_t> value) {
-    json.Key(key);
-    if (value && *value != UINT64_MAX)
-        json.Uint64(*value);
-    else
-        json.Null();
-}
-
 // Whether stderr is what systemd has connected to the journal: $JOURNAL_STREAM names its device and
 // inode (systemd.exec(5)), and is inherited by those whose stderr is another.
 bool is_journal() {

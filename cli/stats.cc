@@ -30,20 +30,6 @@ constexpr std::array kOptions = {
                     }},
 };
 
-void number(JsonWriter& json, const char* key, uint64_t value) {
-    json.Key(key);
-    json.Uint64(value);
-}
-
-// UINT64_MAX is a limit that isn't there.
-void limit(JsonWriter& json, const char* key, uint64_t value) {
-    json.Key(key);
-    if (value == UINT64_MAX)
-        json.Null();
-    else
-        json.Uint64(value);
-}
-
 // null: the controller is not there.
 template <typename Part, typename Fill>
 void part(JsonWriter& json, const char* key, const std::optional<Part>& there, Fill fill) {
@@ -61,30 +47,30 @@ void add_pressure(JsonWriter& json, const char* key, const std::optional<Pressur
     part(json, key, pressure, [&json](const Pressure& there) {
         json.Key("some_avg10");
         json.Double(there.some.avg10);
-        number(json, "some_total_us", there.some.total);
+        add_number(json, "some_total_us", there.some.total);
         json.Key("full_avg10");
         json.Double(there.full.avg10);
-        number(json, "full_total_us", there.full.total);
+        add_number(json, "full_total_us", there.full.total);
     });
 }
 
 void add_cpu(JsonWriter& json, const CgroupStats::Cpu& cpu) {
     json.Key("cpu");
     json.StartObject();
-    number(json, "usage_us", cpu.usage);
-    number(json, "user_us", cpu.user);
-    number(json, "system_us", cpu.system);
-    number(json, "throttled_us", cpu.throttled);
+    add_number(json, "usage_us", cpu.usage);
+    add_number(json, "user_us", cpu.user);
+    add_number(json, "system_us", cpu.system);
+    add_number(json, "throttled_us", cpu.throttled);
     json.EndObject();
 }
 
 void add_memory(JsonWriter& json, const std::optional<CgroupStats::Memory>& memory) {
     part(json, "memory", memory, [&json](const CgroupStats::Memory& there) {
-        number(json, "bytes", there.usage);
-        limit(json, "limit_bytes", there.limit);
-        number(json, "peak_bytes", there.peak);
-        number(json, "swap_bytes", there.swap_usage);
-        number(json, "oom_kills", there.events_of("oom_kill"));
+        add_number(json, "bytes", there.usage);
+        add_limit(json, "limit_bytes", there.limit);
+        add_number(json, "peak_bytes", there.peak);
+        add_number(json, "swap_bytes", there.swap_usage);
+        add_number(json, "oom_kills", there.events_of("oom_kill"));
     });
 }
 
@@ -97,8 +83,8 @@ void add_io(JsonWriter& json, const std::vector<CgroupStats::Io>& devices) {
     }
     json.Key("io");
     json.StartObject();
-    number(json, "read_bytes", read);
-    number(json, "written_bytes", written);
+    add_number(json, "read_bytes", read);
+    add_number(json, "written_bytes", written);
     json.EndObject();
 }
 
@@ -112,8 +98,8 @@ std::string stats_json(const oci::Container& container, const CgroupStats& stats
     add_cpu(json, stats.cpu);
     add_memory(json, stats.memory);
     part(json, "pids", stats.pids, [&json](const CgroupStats::Pids& pids) {
-        number(json, "current", pids.current);
-        limit(json, "limit", pids.limit);
+        add_number(json, "current", pids.current);
+        add_limit(json, "limit", pids.limit);
     });
     add_io(json, stats.io);
     json.Key("pressure");
@@ -127,19 +113,7 @@ std::string stats_json(const oci::Container& container, const CgroupStats& stats
 }
 
 Result<void> print_json(const std::vector<std::string>& ids) {
-    std::vector<oci::Container> containers;
-    if (ids.empty())
-        containers = TRY(oci::Container::all());
-    for (const std::string& id : ids) {
-        containers.push_back(TRY(oci::Container::look_up(id)));
-        if (!containers.back().process)
-            return tl::unexpected(containers.back().not_while("tell of"));
-        if (!containers.back().cgroup)
-            return failure("container {} has no cgroup of its own", id);
-    }
-    for (const oci::Container& container : containers) {
-        if (!container.process || !container.cgroup)
-            continue;
+    for (const oci::Container& container : TRY(containers_with_cgroups(ids))) {
         auto stats = isolation::read_cgroup_stats(container.cgroup->directory());
         if (!stats && ids.empty() && (stats.error().is(ENODEV) || stats.error().is(ENOENT)))
             continue;  // it has ended meanwhile

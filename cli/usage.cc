@@ -1,12 +1,12 @@
 #include "cli/usage.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <unordered_map>
 
+#include "cli/capacity.h"
 #include "cli/control_client.h"
 #include "core/json_reader.h"
 #include "core/json_writer.h"
@@ -19,14 +19,6 @@ namespace {
 
 constexpr std::array<const char*, 8> kKeys = {"cpu",      "memory",   "pids",   "io",
                                               "pressure", "restarts", "uptime", "name"};
-
-// Each container keeps some descriptors open.
-void raise_file_limit() {
-    rlimit files = {};
-    ::getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-}
 
 uint64_t io_of(const CgroupMeter::Reading& reading) {
     return reading.read_bytes.value_or(0) + reading.written_bytes.value_or(0);
@@ -162,29 +154,32 @@ UsageRow::UsageRow(int root, const oci::Container& container)
     : id(container.state.id),
       pid(container.state.pid),
       start_time(container.state.start_time),
-      is_paused(container.status == ContainerStatus::paused),
       meter(root, container.cgroup->path()) {}
 
-Result<void> Usage::list(const std::vector<std::string>& ids) {
-    if (!host_)
-        raise_file_limit();
+Result<std::vector<oci::Container>> containers_with_cgroups(const std::vector<std::string>& ids) {
     std::vector<oci::Container> found;
     if (ids.empty())
         found = TRY(oci::Container::all());
-    for (const std::string& id : ids)
+    std::erase_if(found, [](const auto& one) { return !one.process || !one.cgroup; });
+    for (const std::string& id : ids) {
         found.push_back(TRY(oci::Container::look_up(id)));
+        if (!found.back().process)
+            return tl::unexpected(found.back().not_while("tell of"));
+        if (!found.back().cgroup)
+            return failure("container {} has no cgroup of its own", id);
+    }
+    return found;
+}
+
+Result<void> Usage::list(const std::vector<std::string>& ids) {
+    if (!host_)
+        (void)raise_file_limit();  // each container keeps some descriptors open
+    const std::vector<oci::Container> found = TRY(containers_with_cgroups(ids));
     std::unordered_map<std::string, std::unique_ptr<UsageRow>> known;
     for (auto& row : rows_)
         known.emplace(fmt::format("{} {}", row->pid, row->meter.path()), std::move(row));
     rows_.clear();
     for (const oci::Container& container : found) {
-        if (!container.cgroup || !container.process) {
-            if (!ids.empty())
-                return container.process
-                           ? failure("container {} has no cgroup of its own", container.state.id)
-                           : tl::unexpected(container.not_while("tell of"));
-            continue;
-        }
         host_ = container.cgroups;
         auto row =
             known.extract(fmt::format("{} {}", container.state.pid, container.cgroup->path()));

@@ -26,7 +26,6 @@ struct UsageRow {
     std::string id;
     pid_t pid;
     uint64_t start_time;  // clock ticks after boot
-    bool is_paused;       // when it was listed
     std::optional<uint64_t> restarts;
     CgroupMeter meter;
     CgroupMeter::Reading now;
@@ -34,10 +33,14 @@ struct UsageRow {
     double cpu_percent = 0;  // of one processor, since the reading before
 };
 
+// Those whose use can be told: all that live and have a cgroup. With ids, these alone, and an error
+// if one does not exist or is not of them.
+Result<std::vector<oci::Container>> containers_with_cgroups(const std::vector<std::string>& ids);
+
 class Usage {
   public:
-    // Which containers there are by now; those that are known already keep their figures. With ids,
-    // these alone, and an error if one does not exist. Those without a cgroup are left out.
+    // Which containers there are by now, by containers_with_cgroups(); those that are known already
+    // keep their figures.
     Result<void> list(const std::vector<std::string>& ids);
     // Reads the processor time of all and what `key` sorts by, sorts, and reads the rest of the
     // first `shown` rows. True: some have gone, and list() is due.

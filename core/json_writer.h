@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include <optional>
 #include <string_view>
 
 #include <rapidjson/stringbuffer.h>
@@ -20,6 +21,20 @@ inline void add(JsonWriter& json, const char* key, std::string_view value) {
 inline void add(JsonWriter& json, const char* key, int64_t value) {
     json.Key(key);
     json.Int64(value);
+}
+
+inline void add_number(JsonWriter& json, const char* key, uint64_t value) {
+    json.Key(key);
+    json.Uint64(value);
+}
+
+// Null: there is none. So is UINT64_MAX, a limit that isn't there.
+inline void add_limit(JsonWriter& json, const char* key, std::optional<uint64_t> value) {
+    json.Key(key);
+    if (value && *value != UINT64_MAX)
+        json.Uint64(*value);
+    else
+        json.Null();
 }
 
 }  // namespace sigil

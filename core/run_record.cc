@@ -31,13 +31,6 @@ Result<Fd> open_locked(const std::string& path) {
     return directory;
 }
 
-Result<void> make_if_missing(const std::string& path) {
-    auto made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
-    if (!made && !made.error().is(EEXIST))
-        TRY(std::move(made), "make {}", path);
-    return {};
-}
-
 }  // namespace
 
 std::string_view prefix_of(RunRecord::Kind kind) {
@@ -46,6 +39,18 @@ std::string_view prefix_of(RunRecord::Kind kind) {
 
 std::string runs_path(std::string_view root) {
     return fmt::format("{}/runs", root);
+}
+
+Result<void> check_root(const std::string& root) {
+    auto facts = sys::stat(AT_FDCWD, root.c_str(), AT_SYMLINK_NOFOLLOW);
+    if (!facts && facts.error().is(ENOENT))
+        return {};
+    const struct statx found = TRY(std::move(facts), "{}", root);
+    if (found.stx_uid != ::geteuid())
+        return failure("it belongs to another user");
+    if (S_ISDIR(found.stx_mode) && found.stx_mode & (S_IWGRP | S_IWOTH))
+        return failure("others may write to it");
+    return {};
 }
 
 RunRecord::RunRecord(std::string root, std::string name)
@@ -106,20 +111,6 @@ Result<void> RunRecord::hold() {
     return {};
 }
 
-// In /tmp, where an ordinary user's may be, others could have made it before us; what they write
-// down there would be removed in our name.
-Result<void> RunRecord::check_root() const {
-    auto facts = sys::stat(AT_FDCWD, root_.c_str(), AT_SYMLINK_NOFOLLOW);
-    if (!facts && facts.error().is(ENOENT))
-        return {};
-    const struct statx found = TRY(std::move(facts), "{}", root_);
-    if (found.stx_uid != ::geteuid())
-        return failure("it belongs to another user");
-    if (S_ISDIR(found.stx_mode) && found.stx_mode & (S_IWGRP | S_IWOTH))
-        return failure("others may write to it");
-    return {};
-}
-
 Result<Fd> RunRecord::listen() {
     TRY(hold());
     return TRY(listen_unix(directory_.get(), kControlSocket), "make {}/{}/{}", runs_path(root_),
@@ -127,7 +118,7 @@ Result<Fd> RunRecord::listen() {
 }
 
 Result<Fd> RunRecord::open() {
-    TRY(check_root());
+    TRY(check_root(root_));
     TRY(make_directory());
     const std::string path = fmt::format("{}/{}", runs_path(root_), directory_name_);
     auto directory = open_locked(path);
@@ -141,8 +132,8 @@ Result<void> RunRecord::make_directory() {
     std::string path = fmt::format("{}/{}", runs, directory_name_);
     auto made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
     if (!made && made.error().is(ENOENT)) {
-        TRY(make_if_missing(root_));
-        TRY(make_if_missing(runs));
+        TRY(sys::make_private(root_));
+        TRY(sys::make_private(runs));
         made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
     }
     for (int attempt = 0; !made && made.error().is(EEXIST) && attempt < kAttempts; ++attempt) {

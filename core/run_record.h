@@ -24,6 +24,10 @@ namespace sigil {
 inline constexpr const char* kDefaultRoot = "/run/sigil";
 inline constexpr const char* kControlSocket = "control";
 
+// Refuses a root that another could have made before us, as in /tmp, where an ordinary user's may
+// be: what they write down there would be removed in our name. One that is missing is fine.
+Result<void> check_root(const std::string& root);
+
 class RunRecord {
   public:
     enum class Kind : uint8_t {
@@ -67,7 +71,6 @@ class RunRecord {
     [[nodiscard]] bool is_open() const { return static_cast<bool>(directory_); }
 
   private:
-    Result<void> check_root() const;
     Result<Fd> open();
     Result<void> make_directory();
 

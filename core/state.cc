@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -106,11 +105,7 @@ tl::unexpected<Error> does_not_exist(const std::string& id) {
 
 Result<void> make_directories(const std::string& path) {
     for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-        const std::string prefix = path.substr(0, slash);
-        auto made = sys::mkdirat(AT_FDCWD, prefix.c_str(), 0700);
-        if (!made && !made.error().is(EEXIST))
-            return tl::unexpected(
-                std::move(made).error().in(fmt::format("--root: make {}", printable(prefix))));
+        TRY(sys::make_private(path.substr(0, slash)), "--root");
         if (slash == std::string::npos)
             return {};
     }

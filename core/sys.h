@@ -70,6 +70,8 @@ Result<uint64_t> mount_id(int directory, const char* path);
 Result<long> filesystem_type(const char* path);
 Result<long> filesystem_type(int fd);
 Result<void> mkdirat(int directory, const char* path, mode_t mode);
+// A directory for its owner alone; one that is there is left as it is.
+Result<void> make_private(const std::string& path);
 Result<void> rmdirat(int directory, const char* path);
 Result<void> unlinkat(int directory, const char* path);
 // Within a directory; what has the new name already is replaced.

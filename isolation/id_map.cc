@@ -147,13 +147,12 @@ bool maps(std::span<const IdMapping> mappings, uint32_t id) {
     });
 }
 
-// In the machine's own every uid is itself (user_namespaces(7)).
 bool is_in_user_namespace() {
-    auto map = sys::read_file(AT_FDCWD, "/proc/self/uid_map");
-    if (!map)
-        return false;
-    std::erase_if(*map, [](char c) { return c == ' ' || c == '\n'; });
-    return *map != "004294967295";
+    // The number of the machine's own on every kernel (PROC_USER_INIT_INO; since Linux 6.18 in
+    // <linux/nsfs.h>).
+    constexpr uint64_t kFirstUserNamespace = 0xeffffffd;
+    auto facts = sys::stat(AT_FDCWD, "/proc/self/ns/user");
+    return facts && facts->stx_ino != kFirstUserNamespace;
 }
 
 }  // namespace sigil::isolation

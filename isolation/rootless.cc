@@ -13,10 +13,6 @@
 namespace sigil::isolation {
 namespace {
 
-// The number of the machine's own user namespace on every kernel (PROC_USER_INIT_INO; since Linux
-// 6.18 in <linux/nsfs.h>).
-constexpr uint64_t kFirstUserNamespace = 0xeffffffd;
-
 // With the user itself as root.
 std::vector<IdMapping> with_root(uint32_t own, const std::vector<IdRange>& others) {
     std::vector<IdMapping> mappings = mappings_of(others, 1);
@@ -54,8 +50,7 @@ std::vector<IdMapping> parse_id_map(std::string_view text) {
 }
 
 Result<std::optional<IdMaps>> own_users() {
-    auto facts = sys::stat(AT_FDCWD, "/proc/self/ns/user");
-    if (!facts || facts->stx_ino == kFirstUserNamespace)
+    if (!is_in_user_namespace())
         return std::nullopt;
     IdMaps ids;
     ids.uids = parse_id_map(TRY(sys::read_file(AT_FDCWD, "/proc/self/uid_map")));

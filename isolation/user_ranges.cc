@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/parse.h"
+#include "core/run_record.h"
 #include "core/sys.h"
 #include "core/try.h"
 
@@ -13,7 +14,6 @@ namespace sigil::isolation {
 namespace {
 
 constexpr IdRange kUnlisted = {0x70000000, 0x7ffd0000 - 0x70000000};
-constexpr mode_t kPrivate = 0700;
 constexpr mode_t kPrivateFile = 0600;
 
 std::vector<uint32_t> pieces(const std::vector<IdRange>& ranges) {
@@ -22,13 +22,6 @@ std::vector<uint32_t> pieces(const std::vector<IdRange>& ranges) {
         for (uint32_t at = 0; range.count - at >= kIdsOfAContainer; at += kIdsOfAContainer)
             firsts.push_back(range.first + at);
     return firsts;
-}
-
-Result<void> make_if_missing(const std::string& path) {
-    auto made = sys::mkdirat(AT_FDCWD, path.c_str(), kPrivate);
-    if (!made && !made.error().is(EEXIST))
-        TRY(std::move(made), "make {}", path);
-    return {};
 }
 
 }  // namespace
@@ -51,6 +44,7 @@ struct UserRanges::State {
     std::mutex mutex;
     std::vector<Slot> slots;
     std::vector<FirstIds> all;
+    bool is_released = false;
 };
 
 std::vector<FirstIds> cut(const SubordinateIds& ids) {
@@ -90,8 +84,9 @@ Result<size_t> UserRanges::State::find() {
         if (all.empty())
             return failure("/etc/subuid and /etc/subgid have fewer than {} IDs for containers",
                            kIdsOfAContainer);
-        TRY(make_if_missing(root));
-        TRY(make_if_missing(root + "/users"));
+        TRY(check_root(root), "--root {}", printable(root));
+        TRY(sys::make_private(root));
+        TRY(sys::make_private(root + "/users"));
         TRY(remove_left());
     }
     const uint64_t begin = sys::random_below(all.size());
@@ -133,6 +128,8 @@ Result<bool> UserRanges::State::lock(const FirstIds& first) {
 // The locks stay: the descriptors may be another thread's own.
 void UserRanges::release() {
     const std::lock_guard lock(state_->mutex);
+    if (std::exchange(state_->is_released, true))  // another's may be there by now
+        return;
     for (const State::Slot& slot : state_->slots)
         (void)sys::unlinkat(AT_FDCWD, state_->path_of(slot.first).c_str());
 }

@@ -56,6 +56,9 @@ class UserRanges {
 
     // Of files in ROOT/users. Nothing is made or read before the first take().
     explicit UserRanges(std::string root);
+    UserRanges(const UserRanges&) = delete;
+    UserRanges& operator=(const UserRanges&) = delete;
+    ~UserRanges() { release(); }
 
     // For any thread whose "/" is the host's; all of them must have the same descriptors.
     Result<Taken> take();

@@ -191,6 +191,7 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
   private:
     enum class State : uint8_t { waiting, ready, live, ending, resting, gone };
     struct Entry;
+    static constexpr uint64_t kMostWaiting = 65'536;  // jobs, which are held in memory
     using Waits = std::multimap<std::string, Entry*>;
     struct Entry {
         std::string name;

@@ -35,7 +35,7 @@ FieldOptions field_options(const ManyOptions& options) {
 }
 
 void print_heading(const Setup& setup, const Machine& machine) {
-    fmt::print("{}, kernel {}, {} x {}\n", machine.date, machine.kernel, machine.cpus, machine.cpu);
+    print_machine(machine);
     for (const Contestant& contestant : setup.field.contestants()) {
         if (!contestant.version.empty())
             fmt::print("  {}: {}\n", contestant.name, contestant.version);
@@ -139,11 +139,8 @@ class Run {
 };
 
 int run(const ManyOptions& options) {
-    if (geteuid() != 0)
-        fail("root is needed: every contestant makes its namespaces as root");
     raise_descriptor_limit();
-    enter_private_namespace();
-    adopt_orphans();
+    settle_in();
     const Workspace workspace(own_directory());
     const Runner runner;
     Field field(field_options(options), workspace, runner);

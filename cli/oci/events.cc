@@ -47,11 +47,6 @@ const std::array kOptions = {
 
 constexpr uint64_t kNanoseconds = 1000;  // in a microsecond
 
-void number(JsonWriter& json, const char* key, uint64_t value) {
-    json.Key(key);
-    json.Uint64(value);
-}
-
 void add_pressure(JsonWriter& json, const std::optional<Pressure>& pressure) {
     if (!pressure)
         return;
@@ -66,7 +61,7 @@ void add_pressure(JsonWriter& json, const std::optional<Pressure>& pressure) {
             json.Key(name);
             json.Double(value);
         }
-        number(json, "total", line->total);
+        add_number(json, "total", line->total);
         json.EndObject();
     }
     json.EndObject();
@@ -77,15 +72,15 @@ void add_cpu(JsonWriter& json, const CgroupStats& stats) {
     json.StartObject();
     json.Key("usage");
     json.StartObject();
-    number(json, "total", stats.cpu.usage * kNanoseconds);
-    number(json, "kernel", stats.cpu.system * kNanoseconds);
-    number(json, "user", stats.cpu.user * kNanoseconds);
+    add_number(json, "total", stats.cpu.usage * kNanoseconds);
+    add_number(json, "kernel", stats.cpu.system * kNanoseconds);
+    add_number(json, "user", stats.cpu.user * kNanoseconds);
     json.EndObject();
     json.Key("throttling");
     json.StartObject();
-    number(json, "periods", stats.cpu.periods);
-    number(json, "throttledPeriods", stats.cpu.throttled_periods);
-    number(json, "throttledTime", stats.cpu.throttled * kNanoseconds);
+    add_number(json, "periods", stats.cpu.periods);
+    add_number(json, "throttledPeriods", stats.cpu.throttled_periods);
+    add_number(json, "throttledTime", stats.cpu.throttled * kNanoseconds);
     json.EndObject();
     add_pressure(json, stats.cpu_pressure);
     json.EndObject();
@@ -95,10 +90,10 @@ void add_usage(JsonWriter& json, const char* key, uint64_t usage, uint64_t limit
                uint64_t failures) {
     json.Key(key);
     json.StartObject();
-    number(json, "limit", limit);
-    number(json, "usage", usage);
-    number(json, "max", most);
-    number(json, "failcnt", failures);
+    add_number(json, "limit", limit);
+    add_number(json, "usage", usage);
+    add_number(json, "max", most);
+    add_number(json, "failcnt", failures);
     json.EndObject();
 }
 
@@ -106,19 +101,19 @@ void add_memory(JsonWriter& json, const CgroupStats& stats) {
     json.Key("memory");
     json.StartObject();
     if (const auto& memory = stats.memory) {
-        number(json, "cache", memory->stat_of("file"));
+        add_number(json, "cache", memory->stat_of("file"));
         add_usage(json, "usage", memory->usage, memory->limit, memory->peak,
                   memory->events_of("max"));
         add_usage(json, "swap", memory->swap_usage, memory->swap_limit, 0, 0);
         json.Key("raw");
         json.StartObject();
         for (const auto& [key, value] : memory->stat)
-            number(json, key.c_str(), value);
+            add_number(json, key.c_str(), value);
         json.EndObject();
         json.Key("events");
         json.StartObject();
         for (const auto& [key, value] : memory->events)
-            number(json, key.c_str(), value);
+            add_number(json, key.c_str(), value);
         json.EndObject();
     }
     add_pressure(json, stats.memory_pressure);
@@ -134,10 +129,10 @@ void add_io(JsonWriter& json, const CgroupStats& stats) {
                                                    {"Write", device.*write},
                                                    {"Discard", device.*discard}}) {
                 json.StartObject();
-                number(json, "major", device.major);
-                number(json, "minor", device.minor);
+                add_number(json, "major", device.major);
+                add_number(json, "minor", device.minor);
                 add(json, "op", operation);
-                number(json, "value", value);
+                add_number(json, "value", value);
                 json.EndObject();
             }
         json.EndArray();
@@ -164,9 +159,9 @@ std::string stats_json(const std::string& id, const CgroupStats& stats) {
     json.Key("pids");
     json.StartObject();
     if (stats.pids) {
-        number(json, "current", stats.pids->current);
+        add_number(json, "current", stats.pids->current);
         if (stats.pids->limit != UINT64_MAX)
-            number(json, "limit", stats.pids->limit);
+            add_number(json, "limit", stats.pids->limit);
     }
     json.EndObject();
     add_io(json, stats);
@@ -175,9 +170,9 @@ std::string stats_json(const std::string& id, const CgroupStats& stats) {
     for (const CgroupStats::Hugetlb& page : stats.hugetlb) {
         json.Key(page.page_size.c_str());
         json.StartObject();
-        number(json, "usage", page.usage);
-        number(json, "max", page.limit);
-        number(json, "failcnt", page.failures);
+        add_number(json, "usage", page.usage);
+        add_number(json, "max", page.limit);
+        add_number(json, "failcnt", page.failures);
         json.EndObject();
     }
     json.EndObject();

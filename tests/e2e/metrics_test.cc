@@ -49,6 +49,17 @@ TEST_F(Metrics, AreServedForPrometheusAndStrictly) {
     EXPECT_FALSE(exists(path));
 }
 
+TEST_F(Metrics, ARunThatCannotBeginLeavesNoSocket) {
+    const std::string path = make_directory_outside() + "/metrics";
+    for (const Words& wrong : {Words{"--events", "/nowhere/x"}, Words{"--log-dir", "/nowhere/x"},
+                               Words{"--from", "/nowhere", "--quiet"}}) {
+        Words options = {"--metrics", "unix:" + path};
+        options.insert(options.end(), wrong.begin(), wrong.end());
+        expect_failure(run(options, {"true"}), "/nowhere");
+        EXPECT_FALSE(exists(path)) << wrong[0];
+    }
+}
+
 TEST_F(Metrics, AnAddressThatIsNoneIsAnError) {
     expect_failure(run({"--metrics", "0"}, {"true"}), "--metrics: port 0 is none");
     expect_failure(run({"--metrics", "nowhere:9"}, {"true"}), "'nowhere' is no address");

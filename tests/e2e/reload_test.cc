@@ -97,6 +97,8 @@ TEST_F(Reload, DoesNotRepeatWhatHasEnded) {
                       "\n");
     Running running(manager_.told_by(start()));
     ASSERT_TRUE(outputs_.await("exited", 1));
+    // A reload before the one before is over, or before all is up, has no READY=1 of its own.
+    ASSERT_TRUE(eventually([&] { return manager_.count("READY=1") == 1; }));
     write(R"({"id":"once","args":["true"]})"
           "\n" +
           line("a") +
@@ -104,6 +106,7 @@ TEST_F(Reload, DoesNotRepeatWhatHasEnded) {
           "\n");
     running.send(SIGHUP);
     ASSERT_TRUE(outputs_.await("exited", 2));
+    ASSERT_TRUE(eventually([&] { return manager_.count("READY=1") == 2; }));
     EXPECT_EQ(of("once"), (Words{"created", "started", "ready", "exited"}));
     running.send(SIGHUP);  // nothing has changed
     ASSERT_TRUE(eventually([&] { return manager_.count("READY=1") == 3; }));

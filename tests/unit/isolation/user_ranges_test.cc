@@ -90,6 +90,25 @@ TEST(UserRanges, AreGivenBack) {
     EXPECT_EQ(ranges.take()->first(), first);
 }
 
+TEST(UserRanges, GoWithTheirOwnerAndLeaveWhatIsAnothersByThen) {
+    const TempDir files;
+    auto ranges = std::make_unique<UserRanges>(files.at("root"));
+    const auto taken = ranges->take();
+    ASSERT_TRUE(taken) << message_of(taken);
+    const std::string file = fmt::format("root/users/{}", taken->first().uid);
+    ASSERT_TRUE(std::filesystem::exists(files.at(file)));
+    ranges->release();
+    EXPECT_FALSE(std::filesystem::exists(files.at(file)));
+    files.write(file, "another's");
+    ranges.reset();
+    EXPECT_TRUE(std::filesystem::exists(files.at(file)));
+
+    auto unreleased = std::make_unique<UserRanges>(files.at("other"));
+    ASSERT_TRUE(unreleased->take());
+    unreleased.reset();
+    EXPECT_TRUE(std::filesystem::is_empty(files.at("other/users")));
+}
+
 TEST(UserRanges, LeaveNoFileOnceTheyAreReleased) {
     const TempDir files;
     UserRanges ranges(files.at("root"));
