@@ -175,6 +175,7 @@ class Supervisor final : public Handler, public SignalReceiver {
     void on_memory_events(Container& container);
     void account_memory(Container& container);
     void send(Container& container, const Signal& signal);
+    static void hold(Container& container, const Signal& signal);
     Cause cause_of(const Container& container) const;
 
     bool is_armed(const Container& container, Operation operation) const;
