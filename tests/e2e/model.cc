@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
@@ -13,6 +14,12 @@ namespace sigil::e2e {
 uint64_t Model::count(const std::string& event) const {
     const auto found = counts_.find(event);
     return found == counts_.end() ? 0 : found->second;
+}
+
+pid_t Model::pid_of(const std::string& id) const {
+    const auto found = lives_.find(id);
+    return found != lives_.end() && found->second.status == Status::running ? found->second.pid
+                                                                            : -1;
 }
 
 bool Model::is_alone(const std::string& id) const {
@@ -36,6 +43,8 @@ void Model::take(std::string_view line) {
     ++counts_[name];
     if (name == "summary") {
         summed_restarts_ = EventLog::number(event, "restarts");
+        for (const auto& [cause, count] : causes_)
+            summed_[cause] = EventLog::number(event, cause.c_str());
         return;
     }
     EXPECT_TRUE(habits_.contains(id)) << "nobody asked for it";
@@ -58,9 +67,22 @@ void Model::take(std::string_view line) {
         ended(id, life, event);
     } else if (name == "restarting") {
         EXPECT_EQ(life.status, Status::none);
+        --final_causes_[life.cause];
         life = {.status = Status::resting};
+    } else if (name == "error") {
+        EXPECT_TRUE(habits_[id].may_fail);
     } else {
         ADD_FAILURE() << "an event that has no place here";
+    }
+}
+
+void Model::read(const std::string& path) {
+    std::ifstream events(path);
+    events.seekg(read_);
+    std::string line;
+    while (std::getline(events, line) && !events.eof()) {
+        take(line);
+        read_ += static_cast<std::streamoff>(line.size()) + 1;
     }
 }
 
@@ -77,35 +99,47 @@ void Model::began(const std::string& id, Life& life, pid_t pid) {
 void Model::ended(const std::string& id, Life& life, const rapidjson::Document& event) {
     const std::string cause = EventLog::text(event, "cause");
     ++causes_[cause];
-    EXPECT_EQ(life.status, Status::running) << "its end without its start";
-    EXPECT_EQ(EventLog::number(event, "pid"), life.pid);
     const Habit& habit = habits_[id];
+    if (cause == "failed") {
+        EXPECT_TRUE(habit.may_fail);
+        EXPECT_TRUE(life.status == Status::created || life.status == Status::resting);
+    } else {
+        EXPECT_EQ(life.status, Status::running) << "its end without its start";
+        EXPECT_EQ(EventLog::number(event, "pid"), life.pid);
+    }
     const bool was_killed = killed_.erase(life.pid) > 0;
     if (cause == "exited") {
         EXPECT_EQ(EventLog::number(event, "exit_code"), habit.code.value_or(-1));
         EXPECT_FALSE(life.is_stopping);
     } else if (cause == "signaled") {
-        EXPECT_TRUE(was_killed || habit.kills_itself);
-        EXPECT_EQ(EventLog::text(event, "signal"), "SIGKILL");
+        const std::string signal = EventLog::text(event, "signal");
+        EXPECT_TRUE(habit.signals.contains(signal) || (was_killed && signal == "SIGKILL"));
         EXPECT_FALSE(life.is_stopping);
     } else if (cause == "stopped") {
         EXPECT_TRUE(life.is_stopping);
     } else if (cause == "timeout") {
         EXPECT_TRUE(habit.has_timeout);
-    } else {
+    } else if (cause != "failed") {
         ADD_FAILURE() << "a cause that nobody gave";
     }
     live_.erase(life.pid);
-    life = {};
+    ++final_causes_[cause];
+    life = {.cause = cause};
 }
 
 void Model::expect_complete() const {
     EXPECT_TRUE(is_over());
-    EXPECT_EQ(count("started"), count("exited"));
+    const auto failed = causes_.find("failed");
+    EXPECT_EQ(count("started") + (failed == causes_.end() ? 0 : failed->second), count("exited"));
     for (const auto& [id, life] : lives_)
         EXPECT_TRUE(life.status == Status::none || life.status == Status::resting)
             << id << " has no end";
     EXPECT_EQ(summed_restarts_, static_cast<int64_t>(count("restarting")));
+}
+
+void Model::expect_all_counted() const {
+    expect_complete();
+    EXPECT_EQ(summed_, final_causes_);
 }
 
 }  // namespace sigil::e2e
