@@ -16,8 +16,12 @@ namespace {
 
 [[noreturn]] void run_helper(void* argument) {
     auto& wanted = *static_cast<CloneThere*>(argument);
-    wanted.pid = raw::call(__NR_setns, wanted.user_namespace, CLONE_NEWUSER);
-    if (wanted.pid == 0)
+    // Killed at any point, it has told of a process or of -ECANCELED; never of 0, whose kill(2) is
+    // that of our whole process group.
+    const long entered = raw::call(__NR_setns, wanted.user_namespace, CLONE_NEWUSER);
+    if (entered < 0)
+        wanted.pid = entered;
+    else
         wanted.pid = clone_onto_stack(&wanted.arguments, wanted.body, wanted.argument);
     for (;;)
         raw::call(__NR_exit_group, 0);

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,19 +29,18 @@ class Holder {
   public:
     static Result<Holder> start() {
         Holder holder;
-        sys::Pipe life = TRY(sys::pipe());
+        const pid_t parent = ::getpid();
         int pidfd = -1;
         clone_args arguments = {};
         arguments.flags = CLONE_NEWUSER | CLONE_PIDFD;
         arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
         const long pid = raw::call(__NR_clone3, &arguments, sizeof arguments);
         if (pid == 0)
-            wait_in_child(life);
+            wait_in_child(parent);
         if (pid < 0)
             return tl::unexpected(Error::from_errno(static_cast<int>(-pid), "clone3"));
         holder.pid_ = static_cast<pid_t>(pid);
         holder.pidfd_ = Fd(pidfd);
-        holder.life_ = std::move(life.writer);
         return holder;
     }
     Holder(Holder&&) = default;
@@ -48,7 +48,7 @@ class Holder {
     ~Holder() {
         if (pidfd_.get() < 0)
             return;
-        life_ = Fd();
+        (void)sys::pidfd_send_signal(pidfd_.get(), SIGKILL);
         siginfo_t ignored;
         raw::call(__NR_waitid, kPidfd, pidfd_.get(), &ignored, WEXITED | __WALL, nullptr);
     }
@@ -58,19 +58,20 @@ class Holder {
   private:
     Holder() = default;
 
-    // A copy of a process that may have threads: raw system calls only. The pipe ends with the
-    // parent, however that ends.
-    [[noreturn]] static void wait_in_child(const sys::Pipe& life) {
-        char ignored;
-        raw::call(__NR_close, life.writer.get());
-        raw::call(__NR_read, life.reader.get(), &ignored, 1);
+    // A copy of a process that may have threads: raw system calls only. It ends with the thread
+    // that made it, however that ends; not by a pipe's end, whose writer the holder of another
+    // thread would have a copy of: two of them would wait for each other.
+    [[noreturn]] static void wait_in_child(pid_t parent) {
+        raw::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        const long now = raw::call(__NR_getppid);  // 0: it is in another pid namespace
+        while (now == 0 || now == parent)
+            raw::call(__NR_pause);
         for (;;)
             raw::call(__NR_exit_group, 0);
     }
 
     pid_t pid_ = -1;
     Fd pidfd_;
-    Fd life_;
 };
 
 // user_namespaces(7): one line of one's own id needs no privilege; with groups, setgroups(2) must

@@ -128,6 +128,7 @@ void Fleet::start(Entry& entry) {
     entry.state = State::live;
     entry.started_at = {};
     entry.is_ready = false;
+    entry.has_news = false;
     ++running_;
     for (const std::string& dependency : entry.job->after)
         if (Entry* other = find(dependency))
@@ -169,6 +170,8 @@ void Fleet::started(const Subject& subject, const Outcome& so_far) {
     entry.pid = so_far.pid;
     ++summary_.started;
     observer_.started(subject, so_far);
+    if (std::exchange(entry.has_news, false) && !entry.is_leaving)
+        tell_limits(entry);
     if (relay_)
         relay_->begin(subject.tag);
     else

@@ -201,6 +201,7 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
         bool is_oom = false;
         bool is_ready = false;                 // this time
         bool is_leaving = false;               // the run no longer has this job
+        bool has_news = false;                 // limits that came while it was launched
         std::shared_ptr<const Job> successor;  // which starts once it has left
         bool is_settled = false;               // is_up() waits for it no longer
         uint32_t missing = 0;                  // of those named in `after`: not started yet
@@ -251,6 +252,7 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     void drop_idle();
     void drop_rest(Entry& entry);
     void change(Entry& entry, const std::shared_ptr<const Job>& next);
+    void tell_limits(Entry& entry);
     void dismiss(Entry& entry, std::shared_ptr<const Job> successor);
     void send_stop(Entry& entry);
     void stop_now(const Signal& signal);

@@ -94,17 +94,24 @@ void Fleet::change(Entry& entry, const std::shared_ptr<const Job>& next) {
     const Job changed = with_what_can_change(*entry.job, *next);
     if (changed != *next || !can_be_written(entry.job->spec.resources, next->spec.resources))
         return dismiss(entry, next);
-    if (entry.state == State::live && !entry.is_leaving) {
-        auto updated =
-            supervisor_->update(entry.container, std::shared_ptr<const Spec>(next, &next->spec));
-        if (!updated) {
-            observer_.warning(subject_of(entry), updated.error());
-            return dismiss(entry, next);
-        }
-    }
     entry.job = next;
     if (entry.is_leaving)  // of an earlier change
         entry.successor = next;
+    else if (entry.state == State::live && entry.started_at == Time{})
+        entry.has_news = true;  // its launch reads what it began with
+    else if (entry.state == State::live)
+        tell_limits(entry);
+}
+
+// Where they cannot be written, it is started anew with them.
+void Fleet::tell_limits(Entry& entry) {
+    const auto job = entry.job;
+    auto updated =
+        supervisor_->update(entry.container, std::shared_ptr<const Spec>(job, &job->spec));
+    if (updated)
+        return;
+    observer_.warning(subject_of(entry), updated.error());
+    dismiss(entry, job);
 }
 
 // Ends the job; once it has, `successor` starts in its stead, if there is one.

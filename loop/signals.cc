@@ -77,9 +77,12 @@ void Signals::attach(Reactor& reactor, SignalReceiver& receiver, TerminalKeeper*
     ring_->poll(kReadable, fd_.get(), POLLIN);
 }
 
+// So many batches at most in a turn: who sends without end must not keep the ends of containers
+// waiting.
 void Signals::complete(const Completion&) {
+    constexpr int kMostInATurn = 4;
     std::array<signalfd_siginfo, 16> batch;
-    for (;;) {
+    for (int taken = 0; taken < kMostInATurn; ++taken) {
         auto count = sys::read(fd_.get(), {reinterpret_cast<char*>(batch.data()), sizeof batch});
         const size_t read = count ? *count / sizeof batch[0] : 0;  // EAGAIN: that was all
         for (size_t index = 0; index < read; ++index)

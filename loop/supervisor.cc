@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 
 #include "core/sys.h"
@@ -142,7 +143,7 @@ void Supervisor::stop(Container& container, const Signal& signal) {
 Result<void> Supervisor::update(Token token, std::shared_ptr<const Spec> spec) {
     Container* container = containers_.find(token);
     if (!container || container->status != Status::running)
-        return failure("its limits cannot be changed now: it does not run");
+        return {};  // it ends: the next start has them
     if (container->spec().resources != spec->resources) {
         if (!container->cgroup)
             return failure("its limits cannot be changed: it has no cgroup");
@@ -397,7 +398,7 @@ void Supervisor::send(Container& container, const Signal& signal) {
         case Status::launching:
         case Status::aborting:
         case Status::cancelling:
-            container.pending.push_back(signal);
+            hold(container, signal);
             break;
         case Status::running:
         case Status::stopping:
@@ -411,6 +412,17 @@ void Supervisor::send(Container& container, const Signal& signal) {
         case Status::gone:
             break;
     }
+}
+
+// As the kernel holds what is blocked (signal(7)): a standard signal once, of real-time ones each,
+// up to a bound. Many may be waiting to be launched.
+void Supervisor::hold(Container& container, const Signal& signal) {
+    constexpr size_t kMostHeld = 128;
+    std::vector<Signal>& held = container.pending;
+    const bool is_there = signal.number < SIGRTMIN &&
+                          std::ranges::find(held, signal.number, &Signal::number) != held.end();
+    if (!is_there && (signal.number < SIGRTMIN || held.size() < kMostHeld))
+        held.push_back(signal);
 }
 
 // ---- the ring ---------------------------------------------------------------------------------

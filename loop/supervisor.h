@@ -124,7 +124,8 @@ class Supervisor final : public Handler, public SignalReceiver {
     void stop(Token token, const Signal& signal);
 
     // Gives a container that runs the limits of this spec, and takes the spec for its own, which
-    // differs in nothing else that was used already.
+    // differs in nothing else that was used already. One that is ending keeps what it has; none may
+    // be under its launch.
     Result<void> update(Token token, std::shared_ptr<const Spec> spec);
 
     void complete(const Completion& completion) override;
@@ -174,6 +175,7 @@ class Supervisor final : public Handler, public SignalReceiver {
     void on_memory_events(Container& container);
     void account_memory(Container& container);
     void send(Container& container, const Signal& signal);
+    static void hold(Container& container, const Signal& signal);
     Cause cause_of(const Container& container) const;
 
     bool is_armed(const Container& container, Operation operation) const;

@@ -52,8 +52,8 @@ Result<std::unique_ptr<Creation>> Creation::open(const std::string& id, CreateOp
     if (!spec.oci->process.terminal && !options.console_socket.empty())
         return failure("--console-socket: config.json asks for no terminal (process.terminal)");
     Fd interruption = TRY(isolation::hold_interruptions());
-    std::unique_ptr<Creation> creation(
-        new Creation(TRY(ContainerDirectory::create(globals().root, id)), std::move(interruption)));
+    ContainerDirectory directory = TRY(ContainerDirectory::create(globals().root, id));
+    std::unique_ptr<Creation> creation(new Creation(std::move(directory), std::move(interruption)));
     creation->options_ = std::move(options);
     ContainerState& state = creation->state_;
     state.id = id;

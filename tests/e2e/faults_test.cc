@@ -25,9 +25,9 @@ constexpr int kCommandsCode = 7;
 class Faults : public E2e {
   protected:
     void SetUp() override {
+        E2e::SetUp();
         if (is_sanitized())
             GTEST_SKIP() << "the sanitizer fails before sigil does";
-        E2e::SetUp();
     }
 };
 

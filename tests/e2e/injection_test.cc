@@ -136,9 +136,9 @@ class Injection : public CgroupE2e, public testing::WithParamInterface<size_t> {
 
   protected:
     void SetUp() override {
+        CgroupE2e::SetUp();
         if (is_sanitized())
             GTEST_SKIP() << "the sanitizer fails before sigil does";
-        CgroupE2e::SetUp();
     }
 
     static void fail_each(const Scenario& scenario) {

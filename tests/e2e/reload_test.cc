@@ -45,6 +45,30 @@ TEST_F(Reload, StopsWhatIsGoneStartsWhatIsNewAndLeavesTheRest) {
     (void)running.wait();
 }
 
+// Whatever a container is about when the file is read again: being launched, or ended a moment ago.
+TEST_F(Reload, TouchesNothingThatIsTheSameHoweverOften) {
+    const unsigned count = scaled(60, 8);
+    std::string text = line("stays");
+    for (unsigned number = 1; number <= count; ++number) {
+        text += line(numbered("long", number));
+        text += R"({"id":")" + numbered("short", number) + R"(","args":["/bin/bare","0"]})" + "\n";
+    }
+    write(text);
+    Running running(start());
+    ASSERT_TRUE(outputs_.await("created", 1));
+    EXPECT_TRUE(eventually([&] {
+        running.send(SIGHUP);
+        return count_events(outputs_.events, "exited") >= count;
+    }));
+    ASSERT_TRUE(outputs_.await("started", 2 * count + 1));
+    for (unsigned number = 1; number <= count; ++number) {
+        EXPECT_EQ(of(numbered("long", number)), (Words{"created", "started", "ready"}));
+        EXPECT_EQ(of(numbered("short", number)), (Words{"created", "started", "ready", "exited"}));
+    }
+    running.send(SIGTERM);
+    EXPECT_EQ(running.wait().err, "");
+}
+
 TEST_F(Reload, LeavesEverythingWhereTheFileIsWrong) {
     write(line("a"));
     Running running(manager_.told_by(start()));

@@ -277,22 +277,39 @@ Finished run_script(Words options, std::string script) {
     return run(std::move(options), {"/bin/sh", "-c", std::move(script)});
 }
 
+namespace {
+
+// -1: there is no such process.
+pid_t parent_of(const std::string& pid) {
+    // "PID (COMM) STATE PPID": the name may hold anything, ")" too.
+    const std::string stat = read_file("/proc/" + pid + "/stat");
+    const size_t end = stat.rfind(')');
+    if (end == std::string::npos)
+        return -1;
+    const auto words = words_of(std::string_view(stat).substr(end + 1));
+    return words.size() > 1 ? ::atoi(words[1].c_str()) : -1;
+}
+
+}  // namespace
+
 std::vector<pid_t> children_of(pid_t parent) {
     std::vector<pid_t> children;
     for (const std::string& name : names_in("/proc")) {
         const pid_t pid = ::atoi(name.c_str());
-        if (pid <= 0)
-            continue;
-        // "PID (COMM) STATE PPID": the name may hold anything, ")" too.
-        const std::string stat = read_file("/proc/" + name + "/stat");
-        const size_t end = stat.rfind(')');
-        if (end == std::string::npos)
-            continue;
-        const auto words = words_of(std::string_view(stat).substr(end + 1));
-        if (words.size() > 1 && words[1] == std::to_string(parent))
+        if (pid > 0 && parent_of(name) == parent)
             children.push_back(pid);
     }
     return children;
+}
+
+bool kill_child(pid_t parent, pid_t pid) {
+    const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+    if (pidfd < 0)
+        return false;
+    const bool sent = parent_of(std::to_string(pid)) == parent &&
+                      ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0) == 0;
+    ::close(pidfd);
+    return sent;
 }
 
 pid_t init_of(pid_t sigil) {

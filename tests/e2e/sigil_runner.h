@@ -106,6 +106,8 @@ Finished run_script(Words options, std::string script);
 
 // Processes whose parent is `parent`.
 std::vector<pid_t> children_of(pid_t parent);
+// SIGKILL to `pid` if its parent is `parent` once a pidfd holds it; whether it was sent.
+bool kill_child(pid_t parent, pid_t pid);
 // PID 1 of the container of a running sigil, and the command below it; -1 where there is none.
 pid_t init_of(pid_t sigil);
 pid_t command_of(pid_t sigil);

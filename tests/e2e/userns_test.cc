@@ -10,6 +10,7 @@
 #include "cgroups.h"
 #include "fixture.h"
 #include "manager_socket.h"
+#include "many.h"
 #include "terminal_session.h"
 
 namespace sigil::e2e {
@@ -102,6 +103,15 @@ TEST_F(Users, OfEachContainerAreItsOwn) {
 }
 
 // The root's files are root's inside and on the disk.
+// Each by the same launchers at the same time.
+TEST_F(Users, OfHundredsAreMadeAtOnce) {
+    const unsigned count = scaled(200, 20);
+    const ManyRun run =
+        run_many({"--userns", "auto", "--count", std::to_string(count)}, {"/bin/bare", "0"});
+    EXPECT_EQ(run.finished.code(), 0) << testing::PrintToString(run.finished);
+    EXPECT_EQ(run.events.summary("succeeded"), count);
+}
+
 TEST_F(Users, OwnTheRootsFiles) {
     const std::string root = make_rootfs();
     const std::string script =

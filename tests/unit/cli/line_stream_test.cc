@@ -96,8 +96,9 @@ TEST_F(LineStreamTest, TellsOwnersWhatIsWritten) {
 }
 
 TEST_F(LineStreamTest, EndsWithTheFirstError) {
+    std::vector<std::unique_ptr<LineStream>> streams;  // they outlive every turn of the reactor
     for (int code : {EPIPE, ENOSPC}) {
-        auto stream = open(pipe());
+        auto& stream = streams.emplace_back(open(pipe()));
         stream->add({}, "one\n");
         stream->turn_ended();
         stream->add({}, "two\n");

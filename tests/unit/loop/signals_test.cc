@@ -76,6 +76,20 @@ TEST_F(Signals, ForwardsTheValueOfSigqueue) {
     EXPECT_EQ(record.last.status.exit_code(), 77);
 }
 
+// Between two parts, the ends of containers have their turn.
+TEST_F(Signals, TakesManyInParts) {
+    open();
+    for (int value = 0; value < 100; ++value)
+        ::sigqueue(::getpid(), SIGRTMIN, sigval{.sival_int = value});
+    int turns = 0;
+    for (sigset_t pending; ::sigpending(&pending) == 0 && ::sigismember(&pending, SIGRTMIN) == 1;) {
+        ASSERT_LT(++turns, 100);
+        deliver();
+    }
+    EXPECT_GT(turns, 1);
+    EXPECT_TRUE(ring.has(kReadable));
+}
+
 TEST_F(Signals, TakesTermForAStop) {
     const Child child = Child::telling_its_signal();
     open();

@@ -201,6 +201,28 @@ TEST_F(Supervisor, StopsALaunchOnceItRuns) {
     EXPECT_EQ(record.log, (Log{"web started", fmt::format("web stopped {}", SIGTERM)}));
 }
 
+// A standard signal once, of real-time ones each, up to a bound.
+TEST_F(Supervisor, HoldsSignalsDuringALaunchAsTheKernelHoldsBlockedOnes) {
+    const int last = SIGRTMAX;
+    const Child child = Child::run_blocked([last](const sigset_t& every) {
+        int count = 0;
+        while (::sigwaitinfo(&every, nullptr) != last)
+            ++count;
+        return count;
+    });
+    const Token token = start();
+    for (int count = 0; count < 200; ++count) {
+        supervisor.forward({.number = SIGUSR1, .value = {}});
+        supervisor.forward({.number = SIGRTMIN, .value = {}});
+    }
+    supervisor.forward({.number = SIGUSR2, .value = {}});
+    supervisor.launched(token, launch_of(child));
+    supervisor.forward({.number = last, .value = {}});
+    child.await_end();
+    exit(token);
+    EXPECT_EQ(record.last.status.exit_code(), 1 + 127 + 1);
+}
+
 TEST_F(Supervisor, KillsWhatOutlivesAGraceThatBeganBeforeItRan) {
     const Child child = Child::ignoring_sigterm();
     const Token token = start();
