@@ -241,10 +241,10 @@ void run_steps(Child& child, std::span<const Step> steps, Phase phase) {
 void fork_target(Child& child) {
     LaunchReport& report = *child.plan->report;
     // Not clone3: the container's filter may be there already, and knows none.
-    long pid = clone_onto_stack(CLONE_VM | CLONE_VFORK | SIGCHLD,
-                                static_cast<char*>(child.plan->second_stack) +
-                                    child.plan->second_stack_size,
-                                run_target, &child);
+    long pid = clone_onto_stack(
+        CLONE_VM | CLONE_VFORK | SIGCHLD,
+        static_cast<char*>(child.plan->second_stack) + child.plan->second_stack_size, run_target,
+        &child);
     if (pid < 0) {
         report.phase = Phase::target;
         report.error = static_cast<int>(-pid);

@@ -13,7 +13,7 @@ namespace {
 using Label = size_t;
 
 constexpr size_t kLongestJump = UINT8_MAX;  // of a conditional one
-constexpr uint32_t kCalls = 512;  // no architecture has more without a bit of its own
+constexpr uint32_t kCalls = 512;            // no architecture has more without a bit of its own
 
 // Writes from the end to the start: jumps go forwards alone, so that where one leads is there
 // already, and outcomes that are the same are shared.

@@ -11,9 +11,8 @@ namespace sigil::isolation {
 namespace {
 
 std::shared_ptr<const SeccompProgram> prepared(std::span<const sock_filter> instructions) {
-    return std::make_shared<const SeccompProgram>(
-        SeccompProgram{.instructions = {instructions.begin(), instructions.end()},
-                       .admits_launch = true});
+    return std::make_shared<const SeccompProgram>(SeccompProgram{
+        .instructions = {instructions.begin(), instructions.end()}, .admits_launch = true});
 }
 
 }  // namespace

@@ -282,6 +282,26 @@ TEST(PlanProcess, GivesTheInitAFilterOfItsOwnWhereTheContainerHasOne) {
     EXPECT_EQ(step->flags, 0U);
 }
 
+// Sigil's own filter, which lets through what is left to do.
+TEST(PlanProcess, GivesTheInitAndItsCommandOneFilterWhereThatAdmitsTheLaunch) {
+    Spec spec = default_spec();
+    SeccompProgram program = *one_instruction();
+    program.admits_launch = true;
+    spec.seccomp = std::make_shared<const SeccompProgram>(program);
+    const LaunchPlan plan = planned(spec);
+    ASSERT_EQ(plan.setup.back().kind, StepKind::seccomp);
+    EXPECT_EQ(plan.setup.back().filter->filter, spec.seccomp->instructions.data());
+    EXPECT_FALSE(has_kind(plan.target, StepKind::seccomp));
+    EXPECT_FALSE(has_kind(plan.init, StepKind::seccomp));
+    spec.no_new_privileges = false;
+    EXPECT_TRUE(has_kind(planned(spec).target, StepKind::seccomp));
+    EXPECT_TRUE(has_kind(planned(spec).init, StepKind::seccomp));
+    spec.no_new_privileges = true;
+    spec.terminal = ConsoleSize{};  // mounts
+    EXPECT_TRUE(has_kind(planned(spec).target, StepKind::seccomp));
+    EXPECT_TRUE(has_kind(planned(spec).init, StepKind::seccomp));
+}
+
 // ---- descriptors and signals --------------------------------------------------------------------
 
 TEST(PlanProcess, ClosesEverythingAboveTheStandardThree) {
