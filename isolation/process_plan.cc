@@ -199,7 +199,7 @@ void plan_descriptors(std::vector<int> passed, std::string_view origin, LaunchPl
     auto is_left = [&left](int fd) { return std::ranges::find(left, fd) != left.end(); };
     passed.insert(passed.end(), left.begin(), left.end());
     std::ranges::sort(passed);
-    passed.erase(std::ranges::unique(passed).begin(), passed.end());
+    passed.erase(std::unique(passed.begin(), passed.end()), passed.end());
     uint64_t first = kFirstUnnamedDescriptor;
     auto close_up_to = [&](uint64_t last) {
         if (first <= last)

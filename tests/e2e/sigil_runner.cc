@@ -70,7 +70,7 @@ void close_fd(int& fd) {
 }  // namespace
 
 std::chrono::seconds patience() {
-    return std::chrono::seconds(in_virtual_machine() ? 240 : 20);
+    return std::chrono::seconds(in_virtual_machine() ? 240 : is_sanitized() ? 120 : 20);
 }
 
 bool eventually(const std::function<bool()>& condition) {

@@ -248,7 +248,7 @@ TEST_F(Record, SomeOfManyAreFromAnywhereInTheListing) {
         seen.insert(seen.end(), some.begin(), some.end());
     }
     std::ranges::sort(seen);
-    seen.erase(std::ranges::unique(seen).begin(), seen.end());
+    seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
     EXPECT_GT(seen.size(), 60U);
     EXPECT_EQ((*open())->names()->size(), 300U);
 }
