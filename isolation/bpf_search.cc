@@ -77,10 +77,15 @@ class Writer {
         return push(BPF_STMT(BPF_JMP | BPF_JA, static_cast<uint32_t>(reversed_.size() - to)));
     }
 
+    // The next conditional jump may lead there, and what may stand for its other way, an
+    // instruction, may come between.
+    [[nodiscard]] bool is_near(Label to) const {
+        return reversed_.size() + 1 - to <= kLongestJump;
+    }
+
     // `to`, or what stands for it where a conditional jump could not lead so far.
     Label near(Label to) {
-        constexpr size_t kOther = 1;  // what may stand for the jump's other way comes between
-        if (reversed_.size() + kOther - to <= kLongestJump)
+        if (is_near(to))
             return to;
         const sock_filter there = reversed_[to - 1];
         return BPF_CLASS(there.code) == BPF_RET ? give(there.k) : go_to(to);
@@ -98,7 +103,7 @@ class Writer {
     Label give(uint32_t action) {
         for (Outcome& known : outcomes_)
             if (!known.cases && known.action == action) {
-                if (reversed_.size() + 2 - known.label > kLongestJump)
+                if (!is_near(known.label))
                     known.label = push(BPF_STMT(BPF_RET | BPF_K, action));
                 return known.label;
             }

@@ -1,6 +1,6 @@
 // Classic BPF that finds what is to be done with a system call: the code generator behind
-// isolation/seccomp. Ranges of numbers, found by a binary search in which those that
-// hold more numbers are found sooner; conditions on arguments, tried in turn; outcomes shared.
+// isolation/seccomp. Ranges of numbers, found by a binary search in which those that hold more
+// numbers are found sooner; conditions on arguments, tried in turn; outcomes shared.
 #pragma once
 
 #include <linux/filter.h>

@@ -76,13 +76,13 @@ bool shares_filter(const Spec& spec) {
 // seccomp(2): with no_new_privs it needs no privilege, so it comes last, where it filters least of
 // the launch itself: an execve, and an exit should that fail. Else it needs CAP_SYS_ADMIN, and
 // comes before that may be gone.
-void plan_seccomp(const Spec& spec, LaunchPlan& plan) {
+void plan_seccomp(const Spec& spec, std::vector<Step>& steps, LaunchPlan& plan) {
     if (spec.seccomp && spec.shares_terminal)
-        plan.target.push_back({.kind = StepKind::seccomp, .filter = terminal_filter()});
+        steps.push_back({.kind = StepKind::seccomp, .filter = terminal_filter()});
     if (spec.seccomp)
-        plan.target.push_back({.kind = StepKind::seccomp,
-                               .flags = spec.seccomp->flags,
-                               .filter = plan.keep(*spec.seccomp)});
+        steps.push_back({.kind = StepKind::seccomp,
+                         .flags = spec.seccomp->flags,
+                         .filter = plan.keep(*spec.seccomp)});
 }
 
 void plan_privileges(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan) {
@@ -96,7 +96,7 @@ void plan_privileges(const Spec& spec, const ProcessSources& sources, LaunchPlan
     if (sources.bounding != spec.capabilities)
         steps.push_back({.kind = StepKind::drop_bounding, .flags = spec.capabilities});
     if (!spec.no_new_privileges)
-        plan_seccomp(spec, plan);
+        plan_seccomp(spec, steps, plan);
     const bool stays_root =
         sources.uid == 0 && sources.gid == 0 && is_root() && !sources.in_user_namespace;
     steps.push_back({.kind = stays_root ? StepKind::set_groups : StepKind::set_ids,
@@ -120,7 +120,7 @@ void plan_target(const Spec& spec, const ProcessSources& sources, LaunchPlan& pl
     plan_descriptors(spec.passed_fds, "--pass-fd", plan);
     plan_signals(sources, plan);
     if (spec.no_new_privileges && !shares_filter(spec))
-        plan_seccomp(spec, plan);
+        plan_seccomp(spec, steps, plan);
     plan_exec(spec, sources, plan);
 }
 
@@ -130,9 +130,7 @@ void plan_init(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan
         plan.setup.push_back({.kind = StepKind::new_session});
     plan.setup.push_back({.kind = StepKind::die_with_parent, .fd = sources.supervisor});
     if (shares_filter(spec))
-        plan.setup.push_back({.kind = StepKind::seccomp,
-                              .flags = spec.seccomp->flags,
-                              .filter = plan.keep(*spec.seccomp)});
+        plan_seccomp(spec, plan.setup, plan);
     auto& steps = plan.init;
     steps.push_back({.kind = StepKind::close_on_exec, .flags = 0, .device = kLastDescriptor});
     steps.push_back({.kind = StepKind::set_capabilities, .flags = kInitCapabilities});

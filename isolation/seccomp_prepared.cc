@@ -1,6 +1,7 @@
 #include <linux/capability.h>
 
 #include <span>
+#include <utility>
 
 #include "core/try.h"
 #include "default_filters.h"  // generated: seccomp_generate.cc
@@ -23,9 +24,12 @@ Result<std::shared_ptr<const SeccompProgram>> default_seccomp(CapabilitySet capa
             return prepared(kWithChroot);
         case 0:
             return prepared(kWithoutChroot);
-        default:
-            return std::make_shared<const SeccompProgram>(
-                TRY(compile(default_seccomp_profile(capabilities), "the default filter")));
+        default: {
+            SeccompProgram program =
+                TRY(compile(default_seccomp_profile(capabilities), "the default filter"));
+            program.admits_launch = true;
+            return std::make_shared<const SeccompProgram>(std::move(program));
+        }
     }
 }
 

@@ -98,6 +98,13 @@ Start waiting(Words options) {
     return sigil_run(std::move(options), {"/bin/probe", "signals", "TERM"});
 }
 
+bool roots_can_be_mapped() {
+    const Finished finished = run({"--userns", "auto"}, {"true"});
+    const bool can = finished.err.find("knows no idmapped mounts") == std::string::npos;
+    EXPECT_EQ(finished.code(), can ? 0 : 125) << finished.err;
+    return can;
+}
+
 void expect_failure(const Finished& finished, const std::string& part, int code) {
     EXPECT_EQ(finished.code(), code) << testing::PrintToString(finished);
     EXPECT_TRUE(finished.err.starts_with("sigil: ")) << finished.err;
