@@ -79,9 +79,7 @@ class Writer {
 
     // The next conditional jump may lead there, and what may stand for its other way, an
     // instruction, may come between.
-    [[nodiscard]] bool is_near(Label to) const {
-        return reversed_.size() + 1 - to <= kLongestJump;
-    }
+    [[nodiscard]] bool is_near(Label to) const { return reversed_.size() + 1 - to <= kLongestJump; }
 
     // `to`, or what stands for it where a conditional jump could not lead so far.
     Label near(Label to) {

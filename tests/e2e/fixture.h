@@ -53,8 +53,8 @@ class CgroupE2e : public E2e {
 // A command that runs until SIGTERM.
 Start waiting(Words options);
 
-// Before Linux 6.3 a tmpfs, on which the tests' roots are, has no idmapped mounts, and --userns cannot
-// be used with them.
+// Before Linux 6.3 a tmpfs, on which the tests' roots are, has no idmapped mounts, and --userns
+// cannot be used with them.
 bool roots_can_be_mapped();
 
 // sigil failed by itself: code 125, one line that starts with "sigil: " and has `part` in it.

@@ -183,8 +183,8 @@ class Injection : public CgroupE2e, public testing::WithParamInterface<size_t> {
         return trace;
     }
 
-    // The order in which a loop is told of things, and so the calls that it makes, is not always the
-    // same. False: the call was not made in any of these runs.
+    // The order in which a loop is told of things, and so the calls that it makes, is not always
+    // the same. False: the call was not made in any of these runs.
     static bool fail_in_some_run(const Scenario& scenario, const TracedCall& aim, size_t way) {
         constexpr int kRuns = 4;
         for (int run = 0; run < kRuns; ++run)

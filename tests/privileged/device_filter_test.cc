@@ -1,6 +1,5 @@
 // The filter of devices in the kernel: of a cgroup that is made here, asked by a process in it.
 #include "isolation/device_filter.h"
-#include "isolation/id_map.h"
 
 #include <fcntl.h>
 #include <sched.h>
