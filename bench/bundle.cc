@@ -47,8 +47,7 @@ const Words kReadOnly = {
     "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
 };
 
-// The set that container engines give by default.
-const Words kCapabilities = {
+const char* const kCapabilities[] = {
     "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",     "CAP_FSETID",
     "CAP_KILL",        "CAP_MKNOD",   "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",    "CAP_SETFCAP",
     "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT",
@@ -89,7 +88,7 @@ void write_process(Writer& json, const Command& guest) {
     json.Key("capabilities");
     json.StartObject();
     for (const char* set : {"bounding", "effective", "permitted"}) {
-        write_words(json, set, kCapabilities);
+        write_words(json, set, Command(std::begin(kCapabilities), std::end(kCapabilities)));
     }
     json.EndObject();
     json.Key("noNewPrivileges");
@@ -111,14 +110,6 @@ void write_mounts(Writer& json) {
     json.EndArray();
 }
 
-void write_seccomp(Writer& json, const std::string& file) {
-    const std::string profile = read_file(file);
-    if (profile.empty())
-        fail("{} cannot be read, or is empty", file);
-    json.Key("seccomp");
-    json.RawValue(profile.data(), profile.size(), rapidjson::kObjectType);
-}
-
 void write_linux(Writer& json, bool own_network, const std::string& seccomp) {
     json.Key("linux");
     json.StartObject();
@@ -134,12 +125,18 @@ void write_linux(Writer& json, bool own_network, const std::string& seccomp) {
     json.EndArray();
     write_words(json, "maskedPaths", kMasked);
     write_words(json, "readonlyPaths", kReadOnly);
-    if (!seccomp.empty())
-        write_seccomp(json, seccomp);
+    if (!seccomp.empty()) {
+        json.Key("seccomp");
+        json.RawValue(seccomp.data(), seccomp.size(), rapidjson::kObjectType);
+    }
     json.EndObject();
 }
 
 }  // namespace
+
+std::span<const char* const> engine_capabilities() {
+    return kCapabilities;
+}
 
 void write_bundle(const std::string& directory, const std::string& rootfs, const Command& guest,
                   bool own_network, const std::string& seccomp) {

@@ -161,16 +161,12 @@ Result<void> Session::start_one() {
     if (needs_ring)
         TRY(open_ring(kRingEntriesForMany));
     fleet_->pump();
-    auto launched = inline_->take();
     auto ring = needs_ring ? Result<void>() : open_ring(kRingEntriesForOne);
     if (!ring) {
-        for (auto& [token, outcome] : launched)
-            loop::Supervisor::abandon(std::move(outcome));
+        inline_->abandon();
         return ring;
     }
     inline_->attach(reactor_, *supervisor_);
-    for (auto& [token, outcome] : launched)
-        supervisor_->launched(token, std::move(outcome));
     // Nobody asks one that ends sooner, nor should it pay for being asked.
     settling_.on_settled = [this] { open_control(); };
     settling_.attach(reactor_, requested_ + kSettled);

@@ -61,12 +61,16 @@ struct Seccomp {
         uint64_t value = 0;
         uint64_t value_two = 0;
         std::string op;  // "SCMP_CMP_EQ"
+
+        bool operator==(const Argument&) const = default;
     };
     struct Rule {
         std::vector<std::string> names;
         std::string action;  // "SCMP_ACT_ALLOW"
         std::optional<uint32_t> error;
         std::vector<Argument> arguments;
+
+        bool operator==(const Rule&) const = default;
     };
     std::string default_action;
     std::optional<uint32_t> default_error;
@@ -75,6 +79,8 @@ struct Seccomp {
     std::string listener_path;               // a Unix socket that gets the notify descriptor
     std::string listener_metadata;
     std::vector<Rule> rules;
+
+    bool operator==(const Seccomp&) const = default;
 };
 
 struct Hook {

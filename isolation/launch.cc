@@ -86,6 +86,7 @@ Result<LaunchContext> LaunchContext::open(bool with_init, std::string group, Run
     context.cgroup_parents =
         std::make_unique<CgroupParents>(context.cgroups.get(), std::move(group), record);
     context.device_filters = std::make_unique<DeviceFilters>();
+    context.seccomp_programs = std::make_unique<SeccompPrograms>();
     context.user_ranges = std::make_unique<UserRanges>(record ? record->root() : kDefaultRoot);
     if (record)  // else it launches bundles alone, which say what they are in
         context.own_users = TRY(isolation::own_users());
@@ -296,7 +297,7 @@ Error Launch::failed_step(LaunchOutcome& outcome) const {
     const Step& step = steps[report_.step];
     const bool is_command =
         step.kind == StepKind::exec_command || step.kind == StepKind::find_command;
-    if (!report_.fork_failed && is_command && request_.staged)
+    if (!report_.fork_failed && is_command && request_.bundle)
         return bundle_command_failure(report_.error, request_.spec.args[0],
                                       report_.interpreter_missing);
     Error error = Error::from_errno(report_.error, "launch")

@@ -29,6 +29,7 @@
 #include "isolation/launch_plan.h"
 #include "isolation/meeting.h"
 #include "isolation/rootless.h"
+#include "isolation/seccomp_programs.h"
 #include "isolation/user_ranges.h"
 
 namespace sigil::isolation {
@@ -46,6 +47,7 @@ struct LaunchContext {
     // The bounding set of the launchers' threads; nothing: the supervisor's. See bounding_of().
     std::optional<uint64_t> bounding;
     std::unique_ptr<DeviceFilters> device_filters;
+    std::unique_ptr<SeccompPrograms> seccomp_programs;
     std::unique_ptr<UserRanges> user_ranges;
     std::optional<IdMaps> own_users;  // of a supervisor in a user namespace
     // WATCHDOG_USEC of containers that tell of their readiness; empty: none.
@@ -66,12 +68,12 @@ struct LaunchTimes {
 
 struct LaunchOutcome;
 
-// What has to be done while a staged launch waits: hooks, the terminal, what is written down.
+// What has to be done while a bundle's launch waits: hooks, the terminal, what is written down.
 class LaunchAttendant {
   public:
     virtual ~LaunchAttendant() = default;
     // The child has come that far, and goes on when this returns; a failure ends it. `passed`: with
-    // Meeting::console and Meeting::listener.
+    // Meeting::console and Meeting::listener. Not through the stage nothing is met.
     virtual Result<void> meet(Meeting meeting, const LaunchOutcome& so_far, Fd passed) = 0;
     // The cgroup of that path is about to be made.
     virtual Result<void> making_cgroup(const std::string& path) = 0;
@@ -85,9 +87,12 @@ struct JoinTarget {
     int cgroup = -1;         // the directory of the cgroup to be in; none: the caller's
 };
 
-// How a bundle's container is launched: by the stage (staged.h).
-struct StagedOptions {
+// How a bundle is launched by a verb of its own, instead of as one of many.
+struct BundleOptions {
     LaunchAttendant* attendant = nullptr;  // never null
+    // It ends with its supervisor, and is launched as any other where nothing has to be done while
+    // its launch waits. Else it may outlive it, and goes through the stage (staged.h).
+    bool is_supervised = false;
     int start_socket = -1;        // the child waits there before its execve; -1: it does not
     bool systemd_cgroup = false;  // systemd makes the cgroup (systemd_cgroup.h)
     unsigned preserve_fds = 0;    // descriptors from 3 on that the command gets
@@ -104,7 +109,7 @@ struct LaunchRequest {
     // Of the supervisor's main thread: what becomes the command's streams.
     Streams streams = kInheritedStreams;
     // Of a container with spec.oci.
-    const StagedOptions* staged = nullptr;
+    const BundleOptions* bundle = nullptr;
     // Of the supervisor's main thread: the mount of notify_socket.h; -1: none.
     int notify_mount = -1;
 };

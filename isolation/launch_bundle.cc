@@ -22,7 +22,6 @@
 #include "isolation/launch_prepared.h"
 #include "isolation/mount_points.h"
 #include "isolation/net_devices.h"
-#include "isolation/seccomp.h"
 #include "isolation/shared_roots.h"
 #include "isolation/users.h"
 
@@ -99,10 +98,15 @@ bool is_forbidden(const Error& error) {
 bool Launch::needs_stage() const {
     const Oci& oci = *request_.spec.oci;
     const Hooks& hooks = oci.hooks;
-    return request_.staged || is_new(oci, NamespaceKind::user) || makes_time_namespace(oci) ||
-           oci.process.terminal || prepared_->filter.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER ||
-           !prepared_->joined.empty() || !oci.net_devices.empty() || !hooks.prestart.empty() ||
-           !hooks.create_runtime.empty() || !hooks.create_container.empty();
+    // Those of its end too: they run if it was there, and that is known of a launch which waits.
+    const bool has_hooks = std::ranges::any_of(
+        std::array{&hooks.prestart, &hooks.create_runtime, &hooks.create_container,
+                   &hooks.start_container, &hooks.poststop},
+        [](const std::vector<Hook>* of_one_kind) { return !of_one_kind->empty(); });
+    return (request_.bundle && !request_.bundle->is_supervised) || has_hooks ||
+           is_new(oci, NamespaceKind::user) || makes_time_namespace(oci) || oci.process.terminal ||
+           (prepared_->filter && prepared_->filter->flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) ||
+           !prepared_->joined.empty() || !oci.net_devices.empty();
 }
 
 // The cgroup first: without a cgroup namespace the container's mounts show its directory.
@@ -115,10 +119,7 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
         return failure("linux.intelRdt: {}", why_no_resource_control());
     if (site_)
         TRY(site_->enter(spec, false));  // to the host's mounts: no bundle shares a root
-    if (oci.seccomp)
-        prepared.filter = TRY(compile(*oci.seccomp));
-    else if (spec.seccomp)
-        prepared.filter = *spec.seccomp;
+    prepared.filter = oci.seccomp ? TRY(context_.seccomp_programs->of(*oci.seccomp)) : spec.seccomp;
     ProcessSources process = {
         .uid = oci.process.uid,
         .gid = oci.process.gid,
@@ -126,24 +127,27 @@ Result<void> Launch::prepare_bundle(LaunchOutcome& outcome) {
         .supervisor = context_.supervisor.get(),
         .has_apparmor = !oci.process.apparmor_profile.empty() && runs_apparmor(),
         .has_selinux = !oci.process.selinux_label.empty() && runs_selinux(),
-        .filter = oci.seccomp || spec.seccomp ? &prepared.filter : nullptr,
+        .filter = prepared.filter.get(),
     };
-    const bool joins = request_.staged && request_.staged->join;
+    if (request_.bundle) {
+        process.preserved_fds = request_.bundle->preserve_fds;
+        process.no_new_keyring = request_.bundle->no_new_keyring;
+    }
+    const bool joins = request_.bundle && request_.bundle->join;
     if (!joins)
         prepared.joined = TRY(open_namespaces(oci.namespaces));
     if (needs_stage()) {
-        if (!request_.staged)
+        if (!request_.bundle)
             return failure(
                 "hooks, a terminal, a user namespace, namespaces to join and network devices need "
                 "a run of this bundle alone: 'sigil run --bundle'");
-        const StagedOptions& options = *request_.staged;
+        const BundleOptions& options = *request_.bundle;
         prepared.child.emplace(TRY(StagedChild::open(options.interruption)));
         process.is_staged = true;
         process.channel = prepared.child->channel();
         process.start_socket = options.start_socket;
-        process.preserved_fds = options.preserve_fds;
-        process.no_new_keyring = options.no_new_keyring;
-        process.supervisor = -1;  // who created it may end before it
+        // The stage has no pidfd of its supervisor's, but a channel that ends with it.
+        process.supervisor = options.is_supervised ? process.channel : -1;
     }
     return joins ? plan_joining(process) : plan_container(outcome, process);
 }
@@ -160,7 +164,7 @@ Result<void> Launch::plan_container(LaunchOutcome& outcome, ProcessSources& proc
         make_mount_points(spec, prepared.trees.root.get());
     sources.has_cgroup2 = context_.cgroups != nullptr;
     sources.has_kcore = sys::stat(AT_FDCWD, "/proc/kcore").has_value();
-    sources.no_pivot = request_.staged && request_.staged->no_pivot;
+    sources.no_pivot = request_.bundle && request_.bundle->no_pivot;
     sources.meets_at_mounts = !oci.hooks.create_container.empty();
     process.env = TRY(bundle_environment(spec, prepared.trees.root.get()));
     TRY(open_streams(prepared, process));
@@ -181,7 +185,7 @@ Result<void> Launch::plan_container(LaunchOutcome& outcome, ProcessSources& proc
 
 // The process of `exec`: in the container's namespaces, with nothing to mount.
 Result<void> Launch::plan_joining(ProcessSources& process) {
-    const JoinTarget& target = *request_.staged->join;
+    const JoinTarget& target = *request_.bundle->join;
     Prepared& prepared = *prepared_;
     const uint64_t foreign = TRY(foreign_namespaces(target.process.pid));
     const Fd root =
@@ -218,7 +222,7 @@ Result<void> Launch::make_bundle_cgroup(LaunchOutcome& outcome) {
     const Spec& spec = request_.spec;
     const Oci& oci = *spec.oci;
     const CgroupHost* host = context_.cgroups.get();
-    if (!request_.staged) {
+    if (!request_.bundle) {
         outcome.cgroup = TRY(Cgroup::create(host, *context_.cgroup_parents, spec, request_.name));
     } else {
         if (!host) {
@@ -226,14 +230,14 @@ Result<void> Launch::make_bundle_cgroup(LaunchOutcome& outcome) {
                 return failure("linux.resources: no cgroup v2 is mounted on this machine");
             return {};
         }
-        if (request_.staged->systemd_cgroup)
+        if (request_.bundle->systemd_cgroup)
             return make_systemd_cgroup(outcome);
         const std::string path =
             TRY(bundle_cgroup_path(oci.cgroups_path, host->own(), request_.name));
-        TRY(request_.staged->attendant->making_cgroup(path));
+        TRY(request_.bundle->attendant->making_cgroup(path));
         auto made = Cgroup::create_at(host, path, spec.resources);
         if (!made && is_forbidden(made.error()) && !asks_for_limits(spec.resources)) {
-            TRY(request_.staged->attendant->making_cgroup({}));
+            TRY(request_.bundle->attendant->making_cgroup({}));
             return {};
         }
         outcome.cgroup = TRY(std::move(made));
@@ -244,9 +248,9 @@ Result<void> Launch::make_bundle_cgroup(LaunchOutcome& outcome) {
 // The scope is written down before it is there: whoever deletes the container stops it.
 Result<void> Launch::make_systemd_cgroup(LaunchOutcome& outcome) {
     const Spec& spec = request_.spec;
-    LaunchAttendant& attendant = *request_.staged->attendant;
+    LaunchAttendant& attendant = *request_.bundle->attendant;
     SystemdHelper helper = TRY(SystemdHelper::find());
-    helper.interruption = request_.staged->interruption;
+    helper.interruption = request_.bundle->interruption;
     const SystemdUnit unit =
         TRY(systemd_unit(spec.oci->cgroups_path, request_.name, helper.is_user));
     TRY(attendant.making_unit(unit.scope, helper.is_user));
@@ -273,7 +277,7 @@ Result<void> Launch::finish_cgroup(Cgroup& cgroup) {
 
 Result<void> Launch::clone_staged(LaunchOutcome& outcome) {
     const Spec& spec = request_.spec;
-    const JoinTarget* join = request_.staged->join;
+    const JoinTarget* join = request_.bundle->join;
     StagedChild& child = *prepared_->child;
     const int own_cgroup = outcome.cgroup ? outcome.cgroup->directory() : -1;
     outcome.times.cloned = sys::monotonic_now();
@@ -314,7 +318,7 @@ Result<void> Launch::accompany(LaunchOutcome& outcome) {
     // It has executed the command; or it is gone without a word, killed from outside: whoever waits
     // for its end sees that, but nobody does for one that is to wait for its start.
     outcome.times.executed = sys::monotonic_now();
-    if (request_.staged->start_socket >= 0)
+    if (request_.bundle->start_socket >= 0)
         return tl::unexpected(untimely_end(*outcome.process));
     return {};
 }
@@ -329,13 +333,13 @@ Result<void> Launch::heed(StagedWord& word, LaunchOutcome& outcome) {
         report_.interpreter_missing = word.message.interpreter_missing != 0;
         return tl::unexpected(failed_step(outcome));
     }
-    const bool joins = request_.staged->join != nullptr;
+    const bool joins = request_.bundle->join != nullptr;
     if (word.meeting == Meeting::namespaces && !joins && is_new(oci, NamespaceKind::user))
         TRY(write_id_maps(outcome.process->pid, oci.uid_mappings, oci.gid_mappings));
     if (word.meeting == Meeting::namespaces && !joins)
         TRY(move_net_devices(oci.net_devices, outcome.process->pid));
     outcome.times.isolated = sys::monotonic_now();
-    return request_.staged->attendant->meet(word.meeting, outcome, std::move(word.passed));
+    return request_.bundle->attendant->meet(word.meeting, outcome, std::move(word.passed));
 }
 
 }  // namespace sigil::isolation

@@ -106,7 +106,7 @@ struct ProcessSources {
     std::vector<uint32_t> groups;
     std::vector<std::string> env;
     std::vector<int> ignored_signals;  // that the supervisor inherited as ignored
-    int supervisor = -1;               // its pidfd
+    int supervisor = -1;               // what can be read at its end: its pidfd; -1: may outlive it
     int init_image = -1;
     Streams streams = kInheritedStreams;
     int terminal = -1;  // what the master of spec.terminal is sent on

@@ -1,6 +1,7 @@
 // What a launch holds open from its plan to its end: shared by the files of class Launch.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -30,7 +31,7 @@ struct Launch::Prepared {
     LaunchPlan plan;
     // Of a bundle.
     std::vector<JoinedNamespace> joined;
-    SeccompProgram filter;
+    std::shared_ptr<const SeccompProgram> filter;  // null: none
     std::optional<SystemdScope> scope;
     std::optional<StagedChild> child;  // it goes through the stage
 };

@@ -14,6 +14,12 @@ void InlineLauncher::attach(Reactor& reactor, Supervisor& supervisor) {
     reactor_ = &reactor;
     supervisor_ = &supervisor;
     reactor.attach(Source::launcher, *this);
+    hand_over();
+}
+
+void InlineLauncher::abandon() {
+    for (auto& [token, outcome] : std::exchange(ended_, {}))
+        Supervisor::abandon(std::move(outcome));
 }
 
 void InlineLauncher::wake() {
@@ -21,7 +27,11 @@ void InlineLauncher::wake() {
 }
 
 void InlineLauncher::complete(const Completion&) {
-    for (auto& [token, outcome] : take())
+    hand_over();
+}
+
+void InlineLauncher::hand_over() {
+    for (auto& [token, outcome] : std::exchange(ended_, {}))
         supervisor_->launched(token, std::move(outcome));
 }
 

@@ -30,7 +30,7 @@ class InlineLauncher final : public Launcher, public Handler {
   public:
     explicit InlineLauncher(const isolation::LaunchContext& context) : context_(context) {}
 
-    // From now on what has been launched is handed over on the ring's next turn.
+    // What has been launched is handed over, and from now on on the ring's next turn.
     void attach(Reactor& reactor, Supervisor& supervisor);
     void complete(const Completion& completion) override;
 
@@ -43,16 +43,16 @@ class InlineLauncher final : public Launcher, public Handler {
     // Nothing is under way when anybody else runs.
     void cancel(Token) override {}
 
-    using Ended = std::vector<std::pair<Token, isolation::LaunchOutcome>>;
-    // What has been launched since the last call, before attach().
-    Ended take() { return std::exchange(ended_, {}); }
+    // Instead of attach(), where there will be no reactor: ends what has been launched.
+    void abandon();
 
   private:
     void wake();
+    void hand_over();
     const isolation::LaunchContext& context_;
     Reactor* reactor_ = nullptr;
     Supervisor* supervisor_ = nullptr;
-    Ended ended_;
+    std::vector<std::pair<Token, isolation::LaunchOutcome>> ended_;
 };
 
 }  // namespace sigil::loop

@@ -64,7 +64,7 @@ Token Supervisor::start(Start start) {
     container.outcome.times.request = container.start.request;
     ++live_;
     launcher_.launch(token, {*container.start.spec, container.start.name, container.start.streams,
-                             container.start.staged, container.start.notify_mount});
+                             container.start.bundle, container.start.notify_mount});
     return token;
 }
 

@@ -69,7 +69,7 @@ struct Start {
     uint64_t tag = 0;       // the caller's: the observer gets it back
     int notify_mount = -1;  // of isolation/notify_socket.h; open as long as the streams
     // Of a bundle's; must live until `started` or `ended`.
-    const isolation::StagedOptions* staged = nullptr;
+    const isolation::BundleOptions* bundle = nullptr;
 };
 
 // Whom an observer is told of.

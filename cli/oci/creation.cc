@@ -65,13 +65,13 @@ Result<std::unique_ptr<Creation>> Creation::open(const std::string& id, CreateOp
     creation->spec_ = std::make_shared<const Spec>(std::move(spec));
     TRY(creation->directory_.write_file("config.json", config));
     TRY(creation->directory_.write(state));
-    isolation::StagedOptions& staged = creation->staged_;
-    staged.attendant = creation.get();
-    staged.systemd_cgroup = globals().systemd_cgroup;
-    staged.preserve_fds = creation->options_.preserve_fds;
-    staged.no_pivot = creation->options_.no_pivot;
-    staged.no_new_keyring = creation->options_.no_new_keyring;
-    staged.interruption = creation->interruption_.get();
+    isolation::BundleOptions& launch = creation->launch_;
+    launch.attendant = creation.get();
+    launch.systemd_cgroup = globals().systemd_cgroup;
+    launch.preserve_fds = creation->options_.preserve_fds;
+    launch.no_pivot = creation->options_.no_pivot;
+    launch.no_new_keyring = creation->options_.no_new_keyring;
+    launch.interruption = creation->interruption_.get();
     for (const std::string& warning : creation->spec_->oci->warnings) {
         print_message(id, "warning: " + warning);
         log(Level::warning, warning);
@@ -109,14 +109,14 @@ Result<void> Creation::prepare(bool waits) {
     waits_ = waits;
     if (waits) {
         start_socket_ = TRY(directory_.listen());
-        staged_.start_socket = start_socket_.get();
+        launch_.start_socket = start_socket_.get();
     }
     // Nobody of our user may look into or trace the launch (ptrace(2), prctl(2)).
     return sys::set_dumpable(false);
 }
 
 Result<void> Creation::launch() {
-    isolation::Launch launch(context_, {*spec_, state_.id, isolation::kInheritedStreams, &staged_});
+    isolation::Launch launch(context_, {*spec_, state_.id, isolation::kInheritedStreams, &launch_});
     outcome_ = launch.run();
     if (outcome_.error)
         return tl::unexpected(std::move(*std::exchange(outcome_.error, std::nullopt)));
@@ -131,7 +131,16 @@ Result<void> Creation::created() {
     return write_pid_file(options_.pid_file, state_.pid);
 }
 
-Result<void> Creation::start() {
+const isolation::BundleOptions& Creation::supervised() {
+    launch_.is_supervised = true;
+    return launch_;
+}
+
+Result<void> Creation::start(pid_t pid) {
+    if (state_.pid <= 0) {
+        Fd pidfd = TRY(sys::pidfd_open(pid), "watch the container");
+        TRY(is_there({pid, std::move(pidfd)}));
+    }
     TRY(created());
     start_socket_.reset();
     return start_created(directory_, state_, *spec_, waits_, interruption_.get());
@@ -173,14 +182,19 @@ Result<void> Creation::meet(Meeting meeting, const isolation::LaunchOutcome& so_
     return {};
 }
 
-Result<void> Creation::namespaces_are_there(const Process& process) {
+Result<void> Creation::is_there(const Process& process) {
     state_.pid = process.pid;
     state_.start_time = start_time_of(process.pid).value_or(0);
     was_there_ = true;
-    TRY(directory_.write(state_));
     if (!options_.pidfd_socket.empty())
         TRY(isolation::send_descriptor(options_.pidfd_socket, process.pidfd.get(), "pidfd"),
             "--pidfd-socket");
+    return {};
+}
+
+Result<void> Creation::namespaces_are_there(const Process& process) {
+    TRY(is_there(process));
+    TRY(directory_.write(state_));
     const Hooks& hooks = spec_->oci->hooks;
     const std::string state = oci_state(state_, ContainerStatus::creating);
     TRY(isolation::run_hooks(hooks.prestart, state, nullptr, interruption_.get()));

@@ -35,13 +35,15 @@ class Creation final : public isolation::LaunchAttendant {
 
     // With `waits` the launch stops before the execve, until start().
     Result<void> prepare(bool waits);
-    // Launches it with this thread's streams; what else launches takes context() and staged().
+    // Launches it with this thread's streams, to outlive this process if need be.
     Result<void> launch();
-    // Has the command of a launch that waits run, with the hooks that belong to it.
-    Result<void> start();
+    // For a supervisor of this process that launches it instead.
+    [[nodiscard]] const isolation::BundleOptions& supervised();
+    // Has the command of a launch that waits run, with the hooks that belong to it. `pid`: of a
+    // launch that has not told of its process on the way.
+    Result<void> start(pid_t pid);
 
     [[nodiscard]] isolation::LaunchContext& context() { return context_; }
-    [[nodiscard]] const isolation::StagedOptions& staged() const { return staged_; }
     [[nodiscard]] const std::shared_ptr<const Spec>& spec() const { return spec_; }
 
     // Written down as created, its pid where that was asked for: all is done but the start.
@@ -57,6 +59,7 @@ class Creation final : public isolation::LaunchAttendant {
   private:
     Creation(ContainerDirectory directory, Fd interruption)
         : directory_(std::move(directory)), interruption_(std::move(interruption)) {}
+    Result<void> is_there(const Process& process);
     Result<void> namespaces_are_there(const Process& process);
 
     CreateOptions options_;
@@ -66,7 +69,7 @@ class Creation final : public isolation::LaunchAttendant {
     std::shared_ptr<const Spec> spec_;
     Fd start_socket_;
     isolation::LaunchContext context_;
-    isolation::StagedOptions staged_;
+    isolation::BundleOptions launch_;
     isolation::LaunchOutcome outcome_;
     bool waits_ = false;
     bool was_there_ = false;

@@ -194,8 +194,8 @@ class Attendant final : public isolation::LaunchAttendant {
 
 Result<int> run_detached(const isolation::LaunchContext& context, const Request& request,
                          const Spec& spec, const std::string& name,
-                         const isolation::StagedOptions& staged) {
-    isolation::Launch launch(context, {spec, name, isolation::kInheritedStreams, &staged});
+                         const isolation::BundleOptions& options) {
+    isolation::Launch launch(context, {spec, name, isolation::kInheritedStreams, &options});
     isolation::LaunchOutcome outcome = launch.run();
     if (outcome.error)
         return tl::unexpected(std::move(*outcome.error));
@@ -322,7 +322,7 @@ Result<int> exec(Arguments arguments) {
     Attendant attendant(request, *spec, container);
     const isolation::JoinTarget target = {*container.process, cgroup.get()};
     const Fd interruption = TRY(isolation::hold_interruptions());
-    isolation::StagedOptions staged = {
+    const isolation::BundleOptions options = {
         .attendant = &attendant,
         .preserve_fds = request.preserve_fds,
         .no_new_keyring = true,
@@ -335,11 +335,11 @@ Result<int> exec(Arguments arguments) {
     TRY(set_affinity(0, spec->oci->process.cpu_affinity_initial, "initial"), "exec in container {}",
         id);
     if (request.detach)
-        return TRY(run_detached(context, request, *spec, id, staged), "exec in container {}", id);
+        return TRY(run_detached(context, request, *spec, id, options), "exec in container {}", id);
     const ForegroundRequest foreground = {
         .name = id,
         .spec = spec,
-        .staged = staged,
+        .options = options,
         .started = [&request](pid_t pid) -> Result<void> {
             return request.pid_file.empty() ? Result<void>()
                                             : write_pid_file(request.pid_file, pid);

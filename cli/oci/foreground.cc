@@ -44,14 +44,19 @@ Result<int> Foreground::run(isolation::LaunchContext& context) {
     loop::InlineLauncher launcher(context);
     loop::Supervisor supervisor(reactor_, launcher, *this);
     supervisor_ = &supervisor;
-    auto ring = TRY(loop::open_ring(loop::RingChoice::automatic, kRingEntries));
-    reactor_.use(*ring);
-    signals->attach(reactor_, supervisor);
-    launcher.attach(reactor_, supervisor);
     supervisor.start({.name = request_.name,
                       .spec = request_.spec,
                       .request = sys::monotonic_now(),
-                      .staged = &request_.staged});
+                      .bundle = &request_.options});
+    // Its command runs while this is set up.
+    auto ring = loop::open_ring(loop::RingChoice::automatic, kRingEntries);
+    if (!ring) {
+        launcher.abandon();
+        return tl::unexpected(std::move(ring).error());
+    }
+    reactor_.use(**ring);
+    signals->attach(reactor_, supervisor);
+    launcher.attach(reactor_, supervisor);
     auto turned = reactor_.run();
     if (!turned)
         supervisor.abandon();

@@ -14,7 +14,7 @@ namespace sigil::cli::oci {
 struct ForegroundRequest {
     std::string name;
     std::shared_ptr<const Spec> spec;
-    const isolation::StagedOptions& staged;
+    const isolation::BundleOptions& options;
     // Once the command runs; a failure kills it.
     std::function<Result<void>(pid_t pid)> started;
 };

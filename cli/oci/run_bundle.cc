@@ -50,7 +50,7 @@ bool may_name_a_bundle(std::string_view word) {
 
 Result<int> run_detached(Creation& creation) {
     TRY(creation.launch());
-    TRY(creation.start());
+    TRY(creation.start(-1));
     creation.keep();
     return 0;
 }
@@ -64,8 +64,8 @@ Result<int> run(const std::string& id, Request request) {
     const ForegroundRequest foreground = {
         .name = id,
         .spec = creation->spec(),
-        .staged = creation->staged(),
-        .started = [&creation](pid_t) { return creation->start(); },
+        .options = creation->supervised(),
+        .started = [&creation](pid_t pid) { return creation->start(pid); },
     };
     auto code = run_in_foreground(creation->context(), foreground);
     if (request.keep && code)

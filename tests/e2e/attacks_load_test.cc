@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "bundle.h"
+#include "cgroups.h"
 #include "fixture.h"
 #include "full_disk.h"
 #include "machine.h"
@@ -130,11 +131,16 @@ TEST_F(AttackByLoad, AFrozenContainerIsDeletedByForce) {
 TEST_F(AttackByLoad, AForkBombStaysInItsLimitAndIsKilled) {
     if (!in_virtual_machine())
         GTEST_SKIP() << "without the pids controller nothing would stop it";
+    // The shell itself does not fork once it burns: one that cannot ends.
     Running running(sigil_run({"--pids-limit", "64", "--stop-timeout", "100ms"},
                               {"/bin/sh", "-c",
-                               "b() { b | b & }; trap '' TERM; echo up; b; "
-                               "while :; do b; done 2>/dev/null"}));
+                               "b() { while :; do b & done; }; trap '' TERM; b 2>/dev/null & "
+                               "echo up; while :; do :; done"}));
     ASSERT_EQ(running.next_line(), "up");
+    ASSERT_EQ(container_cgroups().size(), 1U);
+    const std::string cgroup = container_cgroups().front();
+    EXPECT_TRUE(eventually([&] { return !cgroup_file(cgroup, "pids.events").ends_with("max 0"); }));
+    EXPECT_LE(std::stoi(cgroup_file(cgroup, "pids.current")), 64);
     running.send(SIGTERM);
     EXPECT_EQ(running.wait().code(), 128 + SIGKILL);
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "isolation/bpf_interpreter.h"
+#include "isolation/seccomp_programs.h"
 #include "isolation/syscall_table.h"
 
 namespace sigil::isolation {
@@ -350,6 +351,39 @@ TEST(SeccompCompile, NamesThePlaceOfAMistake) {
     EXPECT_EQ(error_of(seccomp),
               "linux.seccomp.syscalls[1].args[0].index: a system call has arguments 0 to 5");
     EXPECT_EQ(compile(seccomp, "profile").error().message().substr(0, 20), "profile.syscalls[1].");
+}
+
+TEST(SeccompPrograms, CompileAProfileOnce) {
+    SeccompPrograms programs;
+    const auto first = programs.of(allow_list({"read"}));
+    ASSERT_TRUE(first);
+    EXPECT_EQ((*first)->instructions.size(), compiled(allow_list({"read"})).size());
+    EXPECT_EQ(*first, *programs.of(allow_list({"read"})));
+    EXPECT_NE(*first, *programs.of(allow_list({"write"})));
+    Seccomp::Rule rule = {.names = {"read"}, .action = "SCMP_ACT_ERRNO"};
+    rule.arguments = {{.index = 0, .value = 1, .op = "SCMP_CMP_EQ"}};
+    const auto of_one = programs.of(with_rule(rule));
+    rule.arguments[0].value = 2;
+    EXPECT_NE(*of_one, *programs.of(with_rule(rule)));
+}
+
+TEST(SeccompPrograms, ForgetTheOldest) {
+    SeccompPrograms programs;
+    const auto first = programs.of(allow_list({"read"}));
+    for (int error = 1; error <= 16; ++error) {
+        Seccomp other = allow_list({"read"});
+        other.default_error = EPERM + static_cast<uint32_t>(error);
+        ASSERT_TRUE(programs.of(other));
+    }
+    EXPECT_NE(*first, *programs.of(allow_list({"read"})));
+}
+
+TEST(SeccompPrograms, KeepNoErrors) {
+    SeccompPrograms programs;
+    Seccomp wrong = allow_list({"read"});
+    wrong.default_action = "SCMP_ACT_NOPE";
+    EXPECT_FALSE(programs.of(wrong));
+    EXPECT_FALSE(programs.of(wrong));
 }
 
 }  // namespace
