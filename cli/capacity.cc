@@ -9,6 +9,7 @@
 
 #include "core/parse.h"
 #include "core/sys.h"
+#include "isolation/cgroup_host.h"
 
 namespace sigil::cli {
 namespace {
@@ -41,12 +42,22 @@ uint64_t available_memory() {
     return kilobytes == UINT64_MAX ? kilobytes : kilobytes * 1024;
 }
 
+// Whether a container's cgroup may have memory.events, which is watched.
+bool has_memory_controller() {
+    auto host = isolation::CgroupHost::find();
+    if (!host || !*host)
+        return false;
+    auto controllers = sys::read_file((*host)->root(), "cgroup.controllers");
+    return !controllers || std::ranges::count(words_of(*controllers), "memory") > 0;
+}
+
 // A pidfd, memory.events, and where its output goes through sigil: two pipes, or one and a file.
 uint64_t files_of_each(const RunRequest& request) {
+    const uint64_t watched = has_memory_controller() ? 2 : 1;
     const bool is_read =
         request.log_max_size || (!request.log_dir && request.output != Output::discard &&
                                  request.output != Output::inherit);
-    return is_read ? 4 : 2;
+    return is_read ? watched + 2 : watched;
 }
 
 }  // namespace

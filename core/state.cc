@@ -15,6 +15,7 @@
 
 #include "core/json_writer.h"
 #include "core/parse.h"
+#include "core/run_record.h"
 #include "core/sys.h"
 #include "core/try.h"
 
@@ -109,6 +110,17 @@ Result<void> make_directories(const std::string& path) {
         if (slash == std::string::npos)
             return {};
     }
+}
+
+// Nothing: no container was ever made there. Whoever else could write there could have us kill or
+// remove what they like.
+Result<std::optional<Fd>> open_containers(const std::string& root) {
+    TRY(check_root(root), "--root {}", printable(root));
+    const std::string path = containers_path(root);
+    auto found = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
+    if (!found && found.error().is(ENOENT))
+        return std::nullopt;
+    return TRY(std::move(found), "--root: open {}", printable(path));
 }
 
 }  // namespace
@@ -242,9 +254,12 @@ Result<void> check_container_id(std::string_view id) {
 Result<ContainerDirectory> ContainerDirectory::create(const std::string& root,
                                                       const std::string& id) {
     const std::string path = containers_path(root);
+    TRY(check_root(root), "--root {}", printable(root));
     TRY(make_directories(path));
-    Fd parent = TRY(sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY), "--root: open {}",
-                    printable(path));
+    auto found = TRY(open_containers(root));
+    if (!found)
+        return failure("--root: {} is gone", printable(path));
+    Fd parent = std::move(*found);
     auto made = sys::mkdirat(parent.get(), id.c_str(), 0700);
     if (!made && made.error().is(EEXIST))
         return failure("container with id exists: {} already exists", id);
@@ -277,11 +292,10 @@ Result<ContainerDirectory> ContainerDirectory::open(const std::string& root,
 
 Result<ContainerDirectory> ContainerDirectory::look(const std::string& root,
                                                     const std::string& id) {
-    const std::string path = containers_path(root);
-    auto found = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
-    if (!found && found.error().is(ENOENT))
+    auto found = TRY(open_containers(root));
+    if (!found)
         return does_not_exist(id);
-    Fd parent = TRY(std::move(found), "--root: open {}", printable(path));
+    Fd parent = std::move(*found);
     auto opened = sys::open(parent.get(), id.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!opened && opened.error().is(ENOENT))
         return does_not_exist(id);
@@ -290,12 +304,10 @@ Result<ContainerDirectory> ContainerDirectory::look(const std::string& root,
 }
 
 Result<std::vector<std::string>> ContainerDirectory::list(const std::string& root) {
-    const std::string path = containers_path(root);
-    auto found = sys::open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
-    if (!found && found.error().is(ENOENT))
+    const auto parent = TRY(open_containers(root));
+    if (!parent)
         return std::vector<std::string>();
-    const Fd parent = TRY(std::move(found), "--root: open {}", printable(path));
-    std::vector<std::string> ids = TRY(sys::all_names(parent.get()), "--root");
+    std::vector<std::string> ids = TRY(sys::all_names(parent->get()), "--root");
     std::erase_if(ids, [](const std::string& id) { return !check_container_id(id); });
     std::ranges::sort(ids);
     return ids;

@@ -1,6 +1,7 @@
 // The verbs of an OCI runtime, in every state of a container (runtime.md, "Lifecycle").
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "bundle.h"
 #include "fixture.h"
@@ -210,6 +211,27 @@ TEST(OciRoot, OfAUserNamespacesRootIsThatOfItsUser) {
     };
     expect_failure(run_program(start), "--root: make " + no_directory + "/sigil: Not a directory",
                    125);
+}
+
+// Who can write there could have sigil kill or remove what they like.
+TEST(OciRoot, OfAnotherUserIsRefused) {
+    const std::string root = make_directory_outside();
+    Bundle bundle({"true"});
+    auto expect_refused = [&](const char* why) {
+        for (const Words& words :
+             {Words{"create", "--bundle", bundle.path(), "any"}, Words{"delete", "--force", "any"},
+              Words{"state", "any"}, Words{"list"}}) {
+            Start start = sigil(words);
+            start.command.insert(start.command.begin() + 1, {"--root", root});
+            expect_failure(run_program(start), "--root " + root + ": " + why);
+        }
+    };
+    ASSERT_EQ(::chown(root.c_str(), 1000, 1000), 0);
+    expect_refused("it belongs to another user");
+    ASSERT_EQ(::chown(root.c_str(), 0, 0), 0);
+    ASSERT_EQ(::chmod(root.c_str(), 01777), 0);
+    expect_refused("others may write to it");
+    EXPECT_EQ(names_in(root), Words{});
 }
 
 }  // namespace

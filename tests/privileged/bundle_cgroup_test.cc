@@ -15,10 +15,10 @@
 #include <gtest/gtest.h>
 
 #include "core/sys.h"
-#include "fixture.h"
 #include "isolation/cgroup.h"
 #include "isolation/cgroup_control.h"
 #include "isolation/cgroup_stats.h"
+#include "temp_dir.h"
 
 namespace sigil::isolation {
 namespace {

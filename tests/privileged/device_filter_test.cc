@@ -12,9 +12,9 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
 #include "isolation/cgroup_host.h"
 #include "isolation/id_map.h"
+#include "temp_dir.h"
 
 namespace sigil::isolation {
 namespace {

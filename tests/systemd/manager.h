@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "../unit/fixture.h"
+#include "temp_dir.h"
 
 namespace sigil::testing {
 

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <array>
 
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil::cli {
 namespace {

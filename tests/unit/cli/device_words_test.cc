@@ -7,7 +7,7 @@
 
 #include "cli/run_options.h"
 #include "core/capabilities.h"
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil::cli {
 namespace {

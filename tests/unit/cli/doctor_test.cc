@@ -5,7 +5,7 @@
 
 #include <rapidjson/document.h>
 
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil::cli {
 namespace {

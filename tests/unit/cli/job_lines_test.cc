@@ -9,7 +9,7 @@
 
 #include "cli/line_reader.h"
 #include "core/capabilities.h"
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil::cli {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil::cli {
 namespace {

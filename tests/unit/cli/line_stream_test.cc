@@ -8,8 +8,8 @@
 
 #include "cli/events.h"
 #include "core/sys.h"
-#include "fixture.h"
 #include "loop/fake_ring.h"
+#include "temp_dir.h"
 
 namespace sigil::cli {
 namespace {

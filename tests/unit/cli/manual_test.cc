@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil::cli {
 namespace {

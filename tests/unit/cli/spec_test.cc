@@ -8,7 +8,7 @@
 
 #include "cli/command.h"
 #include "core/spec_reader.h"
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "core/try.h"
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil {
 namespace {

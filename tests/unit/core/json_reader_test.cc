@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/capabilities.h"
 #include "core/rlimits.h"
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil {
 namespace {

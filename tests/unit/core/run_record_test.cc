@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "core/runs.h"
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil {
 namespace {

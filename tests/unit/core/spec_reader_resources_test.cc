@@ -3,7 +3,7 @@
 
 #include "core/config_text.h"
 #include "core/spec_reader.h"
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil {
 namespace {

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "core/config_text.h"
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil {
 namespace {

@@ -9,7 +9,7 @@
 #include <rapidjson/writer.h>
 
 #include "core/spec_reader.h"
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil {
 namespace {

@@ -13,7 +13,7 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "core/sys.h"
-#include "fixture.h"
 #include "isolation/cgroup_host.h"
+#include "temp_dir.h"
 
 namespace sigil::isolation {
 

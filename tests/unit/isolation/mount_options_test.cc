@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
+#include "temp_dir.h"
 
 namespace sigil::isolation {
 namespace {

@@ -6,9 +6,9 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
 #include "isolation/mount_options.h"
 #include "isolation/plan_text.h"
+#include "temp_dir.h"
 
 namespace sigil::isolation {
 namespace {

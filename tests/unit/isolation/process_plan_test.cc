@@ -11,9 +11,9 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
 #include "isolation/init/protocol.h"
 #include "isolation/plan_text.h"
+#include "temp_dir.h"
 
 namespace sigil::isolation {
 namespace {

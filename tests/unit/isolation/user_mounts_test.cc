@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
 #include "isolation/plan_text.h"
+#include "temp_dir.h"
 
 namespace sigil::isolation {
 namespace {

@@ -5,10 +5,10 @@
 #include <array>
 #include <optional>
 
-#include "fixture.h"
 #include "isolation/container_note.h"
 #include "isolation/id_map.h"
 #include "isolation/rootless.h"
+#include "temp_dir.h"
 
 namespace sigil::isolation {
 namespace {

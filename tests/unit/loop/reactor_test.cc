@@ -5,9 +5,9 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
 #include "loop/fake_ring.h"
 #include "loop/settling.h"
+#include "temp_dir.h"
 
 namespace sigil::loop {
 namespace {

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "fixture.h"
 #include "loop/child.h"
 #include "loop/fake_ring.h"
 #include "loop/supervisor.h"
+#include "temp_dir.h"
 
 namespace sigil::loop {
 
