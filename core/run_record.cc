@@ -45,7 +45,7 @@ Result<void> check_root(const std::string& root) {
     auto facts = sys::stat(AT_FDCWD, root.c_str(), AT_SYMLINK_NOFOLLOW);
     if (!facts && facts.error().is(ENOENT))
         return {};
-    const struct statx found = TRY(std::move(facts), "{}", root);
+    const struct statx found = TRY(std::move(facts));
     if (found.stx_uid != ::geteuid())
         return failure("it belongs to another user");
     if (S_ISDIR(found.stx_mode) && found.stx_mode & (S_IWGRP | S_IWOTH))

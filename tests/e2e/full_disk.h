@@ -15,7 +15,8 @@ namespace sigil::e2e {
 class FullDisk {
   public:
     explicit FullDisk(const char* options) : path_(make_directory_outside()) {
-        EXPECT_EQ(::mount("tmpfs", path_.c_str(), "tmpfs", 0, options), 0);
+        const std::string all = std::string(options) + ",mode=755";
+        EXPECT_EQ(::mount("tmpfs", path_.c_str(), "tmpfs", 0, all.c_str()), 0);
     }
     ~FullDisk() { ::umount2(path_.c_str(), MNT_DETACH); }
     FullDisk(const FullDisk&) = delete;

@@ -142,7 +142,7 @@ class Injection : public CgroupE2e, public testing::WithParamInterface<size_t> {
     }
 
     static void fail_each(const Scenario& scenario) {
-        const std::vector<TracedCall> calls = calls_of(scenario);
+        const std::vector<Aim> calls = calls_of(scenario);
         ASSERT_GT(calls.size(), 20U);
         size_t tried = 0;
         size_t missed = 0;
@@ -150,19 +150,30 @@ class Injection : public CgroupE2e, public testing::WithParamInterface<size_t> {
         for (size_t index = GetParam(); index < calls.size(); index += stride)
             for (size_t way = 0; way < errors_of(calls[index].number).size(); ++way) {
                 ++tried;
-                missed += !fail_in_some_run(scenario, calls[index], way);
+                missed += !fail_one(scenario, calls[index], way);
             }
         RecordProperty("tried", std::to_string(tried));
         EXPECT_LE(missed * 4, tried) << missed << " of " << tried << " calls were not made again";
     }
 
   private:
-    static std::vector<TracedCall> calls_of(const Scenario& scenario) {
-        std::vector<TracedCall> calls;
+    // The nth of a process's calls of this number: another run makes it too, in whatever order its
+    // loop is told of things.
+    struct Aim {
+        std::string process;
+        std::string program;
+        int number = 0;
+        int nth = 0;
+    };
+
+    static std::vector<Aim> calls_of(const Scenario& scenario) {
+        std::vector<Aim> calls;
+        std::map<std::pair<std::string, int>, int> counts;
         scenario.prepare();
         auto on_call = [&](const TracedCall& call) -> Verdict {
-            if (is_of_sigil(call))
-                calls.push_back(call);
+            const int nth = ++counts[{call.process, call.number}];
+            if (is_of_sigil(call) && !is_of_eventfd(call))
+                calls.push_back({call.process, call.program, call.number, nth});
             return {};
         };
         const Finished finished = run_traced(scenario.start(), trace_of(scenario, on_call));
@@ -183,43 +194,33 @@ class Injection : public CgroupE2e, public testing::WithParamInterface<size_t> {
         return trace;
     }
 
-    // The order in which a loop is told of things, and so the calls that it makes, is not always
-    // the same. False: the call was not made in any of these runs.
-    static bool fail_in_some_run(const Scenario& scenario, const TracedCall& aim, size_t way) {
-        constexpr int kRuns = 4;
-        for (int run = 0; run < kRuns; ++run)
-            if (fail_one(scenario, aim, way))
-                return true;
-        return false;
-    }
-
     // False: the call was not made.
-    static bool fail_one(const Scenario& scenario, const TracedCall& aim, size_t way) {
+    static bool fail_one(const Scenario& scenario, const Aim& aim, size_t way) {
         scenario.prepare();
         const Traces before = Traces::now();
-        int number = -1;
-        int error = 0;
+        const int error = errors_of(aim.number)[way];
+        int count = 0;
+        bool was_made = false;
         auto on_call = [&](const TracedCall& call) -> Verdict {
-            const auto errors = errors_of(call.number);
-            if (call.index != aim.index || !is_of_sigil(call) || errors.empty() ||
+            if (call.number != aim.number || ++count != aim.nth || !is_of_sigil(call) ||
                 is_of_eventfd(call))
                 return {};
-            number = call.number;
-            error = errors[std::min(way, errors.size() - 1)];
-            return {.error = error, .is_made = number == SYS_close};
+            was_made = true;
+            return {.error = error, .is_made = aim.number == SYS_close};
         };
         Trace trace = trace_of(scenario, on_call);
         trace.process = aim.process;
         const Finished finished = run_traced(scenario.start(), trace);
-        SCOPED_TRACE("call " + std::to_string(aim.index) + " of " + aim.process + " (" +
-                     aim.program + "), " + name_of(number) + " failing with " +
-                     (error != 0 ? strerrorname_np(error) : "nothing"));
+        SCOPED_TRACE(name_of(aim.number) + " " + std::to_string(aim.nth) + " of " + aim.process +
+                     " (" + aim.program + ") " + (was_made ? "failing with " : "not ") +
+                     strerrorname_np(error));
         expect_honest(finished, scenario.codes);
+        const int failed = was_made ? aim.number : -1;
         if (scenario.check)
-            scenario.check(finished, number);
+            scenario.check(finished, failed);
         expect_nothing_left(before,
-                            number == SYS_unlinkat || finished.err == "sigil: out of memory\n");
-        return number >= 0;
+                            failed == SYS_unlinkat || finished.err == "sigil: out of memory\n");
+        return was_made;
     }
 
     static void expect_honest(const Finished& finished, const std::vector<int>& codes) {

@@ -209,8 +209,7 @@ TEST(OciRoot, OfAUserNamespacesRootIsThatOfItsUser) {
         ::unsetenv("USER");
         ::setenv("XDG_RUNTIME_DIR", no_directory.c_str(), 1);
     };
-    expect_failure(run_program(start), "--root: make " + no_directory + "/sigil: Not a directory",
-                   125);
+    expect_failure(run_program(start), "--root " + no_directory + "/sigil: Not a directory", 125);
 }
 
 // Who can write there could have sigil kill or remove what they like.

@@ -40,7 +40,6 @@ class Tracer {
     struct Tracee {
         std::string name;  // empty: its parent has not told of it yet, and it waits for that
         std::string program;
-        int calls = 0;
         int children = 0;
         int error = 0;  // of the call that it is in
         bool is_stopped = false;
@@ -201,8 +200,8 @@ class Tracer {
         if (info.op != PTRACE_SYSCALL_INFO_ENTRY || is_done_)
             return;
         const Verdict verdict =
-            trace_.on_call({tracee.name, tracee.program, ++tracee.calls,
-                            static_cast<int>(info.entry.nr), pid, info.entry.args[0]});
+            trace_.on_call({tracee.name, tracee.program, static_cast<int>(info.entry.nr), pid,
+                            info.entry.args[0]});
         tracee.error = verdict.error;
         is_done_ = verdict.kills || verdict.error != 0;
         if (verdict.kills)

@@ -16,7 +16,6 @@ namespace sigil::e2e {
 struct TracedCall {
     std::string process;  // "0" is the program, "0.2" the second process or thread that it started
     std::string program;  // what the process has executed, as /proc/PID/comm says
-    int index = 0;        // among the process's calls, from 1
     int number = 0;
     pid_t pid = -1;
     unsigned long argument = 0;  // the first
