@@ -18,11 +18,12 @@ std::string taken(rapidjson::StringBuffer& buffer) {
     return std::string(buffer.GetString(), buffer.GetSize()) + "\n";
 }
 
-std::string error_line(std::string_view why) {
+std::string error_line(const char* code, std::string_view why) {
     rapidjson::StringBuffer buffer;
     JsonWriter json(buffer);
     json.StartObject();
     add(json, "error", printable(why));
+    add(json, "code", code);
     json.EndObject();
     return taken(buffer);
 }
@@ -47,20 +48,21 @@ void add_job(JsonWriter& json, const loop::JobFacts& job, loop::Time now) {
 
 Control::Control(loop::Reactor& reactor, const Sources& sources)
     : sources_(sources),
-      server_(reactor, *this, loop::Source::control,
-              {.only_own_user = true,
-               .refusal = error_line("too many are connected, or you are another user")}) {}
+      server_(
+          reactor, *this, loop::Source::control,
+          {.only_own_user = true,
+           .refusal = error_line(kRefused, "too many are connected, or you are another user")}) {}
 
 void Control::request(loop::Token token, std::string_view line) {
     auto document = JsonDocument::parse(line);
     if (!document)
-        return refuse(token, document.error().message());
+        return refuse(token, kBadRequest, document.error().message());
     if (auto answered = answer(token, document->root()); !answered)
-        refuse(token, answered.error().message());
+        refuse(token, kBadRequest, answered.error().message());
 }
 
 void Control::overlong(loop::Token token) {
-    refuse(token, "the request is longer than 4096 bytes");
+    refuse(token, kBadRequest, "the request is longer than 4096 bytes");
 }
 
 Result<void> Control::answer(loop::Token token, const Json& request) {
@@ -116,11 +118,15 @@ Result<void> Control::answer_logs(loop::Token token, const Json& request) {
     JobStreams* streams = sources_.streams;
     const bool has_log = streams && streams->has_log(id);
     if (!has_log && !sources_.fleet.job(id))
-        return failure("there is no container {} in run {}", id, sources_.run);
+        return refuse(token, kNoContainer,
+                      fmt::format("there is no container {} in run {}", id, sources_.run)),
+               Result<void>();
     const bool is_live = streams && streams->output() && streams->log_directory().empty();
     if (!has_log && !(is_live && follows))
-        return failure("run {} keeps no log of {}: give it --log-dir{}", sources_.run, id,
-                       is_live ? ", or follow what comes by -f" : "");
+        return refuse(token, kNoLog,
+                      fmt::format("run {} keeps no log of {}: give it --log-dir{}", sources_.run,
+                                  id, is_live ? ", or follow what comes by -f" : "")),
+               Result<void>();
     rapidjson::StringBuffer buffer;
     JsonWriter json(buffer);
     json.StartObject();
@@ -136,8 +142,8 @@ Result<void> Control::answer_logs(loop::Token token, const Json& request) {
     return {};
 }
 
-void Control::refuse(loop::Token token, std::string_view why) {
-    server_.send(token, error_line(why));
+void Control::refuse(loop::Token token, const char* code, std::string_view why) {
+    server_.send(token, error_line(code, why));
     server_.close(token);
 }
 

@@ -1,5 +1,6 @@
 // What a supervisor answers on ROOT/runs/NAME/control. A request is a JSON object on a line; so is
-// each line of the answer. What is no request gets {"error":"..."}, and the connection is closed.
+// each line of the answer. What cannot be answered gets {"error":"...","code":"..."}, one of the
+// codes below, and the connection is closed.
 //
 //     {"do":"status"}               {"ok":true,"run":"web","pid":7,...,"containers":[...]}
 //     {"do":"status","after":"b"}   the same of the containers whose names come after "b"
@@ -26,6 +27,11 @@
 #include "loop/line_server.h"
 
 namespace sigil::cli {
+
+inline constexpr const char* kBadRequest = "bad-request";
+inline constexpr const char* kNoContainer = "no-container";  // none of that id, or it has ended
+inline constexpr const char* kNoLog = "no-log";              // it is there, but its log is not kept
+inline constexpr const char* kRefused = "refused";  // too many are connected, or another user
 
 class Control final : private loop::LineServer::Client, private EventStream::Tap {
   public:
@@ -69,7 +75,7 @@ class Control final : private loop::LineServer::Client, private EventStream::Tap
     template <typename Is>
     [[nodiscard]] std::vector<loop::Token> those(Is is) const;
     void told(std::string_view line) override;
-    void refuse(loop::Token token, std::string_view why);
+    void refuse(loop::Token token, const char* code, std::string_view why);
 
     Sources sources_;
     loop::LineServer server_;

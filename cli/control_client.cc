@@ -34,27 +34,32 @@ std::string socket_of(const std::string& run) {
 
 }  // namespace
 
-Result<std::vector<std::string>> living_runs() {
-    std::vector<std::string> runs;
+Result<std::vector<ControlClient>> ControlClient::connect_all() {
+    std::vector<ControlClient> clients;
     const auto directory = TRY(open_runs());
     if (!directory)
-        return runs;
-    for (std::string& name : TRY(sys::all_names(directory->get()), "list the runs"))
-        if (connect_unix(directory->get(), socket_of(name)))
-            runs.push_back(std::move(name));
-    std::ranges::sort(runs);
-    return runs;
+        return clients;
+    std::vector<std::string> names = TRY(sys::all_names(directory->get()), "list the runs");
+    std::ranges::sort(names);
+    for (std::string& name : names)
+        if (auto socket = connect_unix(directory->get(), socket_of(name)))
+            clients.push_back(ControlClient(std::move(name), std::move(*socket)));
+    return clients;
 }
 
-Result<std::string> only_run(std::string_view name) {
-    if (!name.empty())
-        return std::string(name);
-    const std::vector<std::string> runs = TRY(living_runs());
-    if (runs.empty())
+Result<ControlClient> ControlClient::connect_only(const std::string& run) {
+    if (!run.empty())
+        return connect(run);
+    std::vector<ControlClient> clients = TRY(connect_all());
+    if (clients.empty())
         return failure("no 'sigil run' lives below {}", runs_path(globals().root));
-    if (runs.size() > 1)
-        return failure("name a run: {}", fmt::join(runs, ", "));
-    return runs.front();
+    if (clients.size() > 1) {
+        std::vector<std::string> names;
+        for (const ControlClient& client : clients)
+            names.push_back(client.run());
+        return failure("name a run: {}", fmt::join(names, ", "));
+    }
+    return std::move(clients.front());
 }
 
 Result<ControlClient> ControlClient::connect(const std::string& run) {
@@ -65,7 +70,7 @@ Result<ControlClient> ControlClient::connect(const std::string& run) {
     if (!socket && (socket.error().is(ENOENT) || socket.error().is(ECONNREFUSED)))
         return failure("no 'sigil run' of the name {} lives below {}", run,
                        runs_path(globals().root));
-    return ControlClient(TRY(std::move(socket), "reach run {}", run));
+    return ControlClient(run, TRY(std::move(socket), "reach run {}", run));
 }
 
 Result<std::string> ControlClient::ask(std::string_view request) {
@@ -76,8 +81,10 @@ Result<std::string> ControlClient::ask(std::string_view request) {
     const JsonDocument document = TRY(JsonDocument::parse(*answer), "the supervisor's answer");
     std::string error;
     TRY(document.root().read("error", error));
-    if (!error.empty())
+    if (!error.empty()) {
+        TRY(document.root().read("code", refusal_));
         return failure("{}", error);
+    }
     return std::move(*answer);
 }
 

@@ -13,18 +13,21 @@
 
 namespace sigil::cli {
 
-// The runs below --root that answer, sorted.
-Result<std::vector<std::string>> living_runs();
-// The one of that name; without a name the only one that there is. An error tells which there are.
-Result<std::string> only_run(std::string_view name);
-
 class ControlClient {
   public:
     static Result<ControlClient> connect(const std::string& run);
+    // To the runs below --root that answer, sorted by their names.
+    static Result<std::vector<ControlClient>> connect_all();
+    // To the one of that name; without a name to the only one that there is. An error tells which
+    // there are.
+    static Result<ControlClient> connect_only(const std::string& run);
 
-    // Sends a request, without its line's end, and waits for the first line of the answer, which an
-    // error is too.
+    // Whose supervisor it is.
+    [[nodiscard]] const std::string& run() const { return run_; }
+    // Sends a request, without its line's end, and waits for the first line of the answer. An error
+    // there is one here, and refusal() is its code.
     Result<std::string> ask(std::string_view request);
+    [[nodiscard]] const std::string& refusal() const { return refusal_; }
     // The next line of what it follows; nothing at the end. An error: the supervisor has gone
     // without having told the end.
     Result<std::optional<std::string>> next();
@@ -36,11 +39,13 @@ class ControlClient {
     [[nodiscard]] int fd() const { return socket_.get(); }
 
   private:
-    explicit ControlClient(Fd socket) : socket_(std::move(socket)) {}
+    ControlClient(std::string run, Fd socket) : run_(std::move(run)), socket_(std::move(socket)) {}
     Result<std::optional<std::string>> read_line(bool waits);
 
+    std::string run_;
     Fd socket_;
     LineReader lines_;
+    std::string refusal_;
     bool is_at_end_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cli/command.h"
+#include "cli/control.h"
 #include "cli/control_client.h"
 #include "cli/globals.h"
 #include "cli/log_reader.h"
@@ -40,7 +41,6 @@ constexpr std::array kOptions = {
 
 // A run that has answered.
 struct Found {
-    std::string run;
     ControlClient client;
     std::string answer;
 };
@@ -57,31 +57,34 @@ std::string question(const std::string& id, bool follow) {
     return {buffer.GetString(), buffer.GetSize()};
 }
 
+Result<std::vector<ControlClient>> runs_to_ask(const std::string& run) {
+    if (run.empty())
+        return ControlClient::connect_all();
+    std::vector<ControlClient> one;
+    one.push_back(TRY(ControlClient::connect(run)));
+    return one;
+}
+
 // Each run is asked; the error is that of the only one, or that none has it.
 Result<Found> find(const std::string& id, const Request& request) {
-    std::vector<std::string> runs = {request.run};
-    if (request.run.empty())
-        runs = TRY(living_runs());
+    std::vector<ControlClient> clients = TRY(runs_to_ask(request.run));
     std::optional<Found> found;
     std::optional<Error> error;
-    for (const std::string& run : runs) {
-        auto client = ControlClient::connect(run);
-        auto answer = client ? client->ask(question(id, request.follow))
-                             : Result<std::string>(tl::unexpected(std::move(client).error()));
+    for (ControlClient& client : clients) {
+        auto answer = client.ask(question(id, request.follow));
         if (!answer) {
-            const bool is_elsewhere = answer.error().message().starts_with("there is no container");
-            if (!error || !is_elsewhere)
+            if (clients.size() == 1 || client.refusal() != kNoContainer)
                 error = std::move(answer).error();
             continue;
         }
         if (found)
-            return failure("runs {} and {} both have a container {}: name one by --run", found->run,
-                           run, id);
-        found = Found{run, std::move(*client), std::move(*answer)};
+            return failure("runs {} and {} both have a container {}: name one by --run",
+                           found->client.run(), client.run(), id);
+        found = Found{std::move(client), std::move(*answer)};
     }
     if (found)
         return std::move(*found);
-    if (error && (runs.size() == 1 || !error->message().starts_with("there is no container")))
+    if (error)
         return tl::unexpected(std::move(*error));
     return failure(
         "no 'sigil run' that lives has a container {}; the log of one that has ended is in its "
@@ -99,7 +102,7 @@ Result<void> show_file(Found& found, const std::string& id, const std::string& d
     for (;;) {
         // Whether it has ended is asked first: what it wrote before that is there then.
         if (follow)
-            (void)TRY(found.client.next_now(), "run {}", found.run);
+            (void)TRY(found.client.next_now(), "run {}", found.client.run());
         const bool is_last = !follow || found.client.is_at_end();
         if (!TRY(reader.read(put)))
             print_message(id, "some of the log was rotated away before it was read",
@@ -111,8 +114,8 @@ Result<void> show_file(Found& found, const std::string& id, const std::string& d
 }
 
 Result<void> show_lines(Found& found) {
-    while (auto line = TRY(found.client.next(), "run {}", found.run)) {
-        const JsonDocument document = TRY(JsonDocument::parse(*line), "run {}", found.run);
+    while (auto line = TRY(found.client.next(), "run {}", found.client.run())) {
+        const JsonDocument document = TRY(JsonDocument::parse(*line), "run {}", found.client.run());
         std::string stream;
         std::string text;
         TRY(document.root().read("stream", stream));
@@ -147,7 +150,8 @@ Result<int> logs(Arguments arguments) {
     TRY(check_name(id), "logs: '{}'", printable(id));
     Found found = TRY(find(id, request));
     std::string directory;
-    const JsonDocument answer = TRY(JsonDocument::parse(found.answer), "run {}", found.run);
+    const JsonDocument answer =
+        TRY(JsonDocument::parse(found.answer), "run {}", found.client.run());
     TRY(answer.root().read("directory", directory));
     if (directory.empty())
         TRY(show_lines(found));

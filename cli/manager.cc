@@ -86,7 +86,8 @@ void Manager::ready() {
         return;
     is_reloading_ = false;
     if (!std::exchange(is_ready_, true)) {
-        tell(fmt::format("READY=1\nMAINPID={}", ::getpid()));
+        if (notifier_)
+            notifier_->tell_with_status(fmt::format("READY=1\nMAINPID={}", ::getpid()));
         if (notification_)  // one byte to a pipe: if it has no room, its reader has more than ours
             (void)loop::write_now(notification_.get(), "\n", true);
         notification_.reset();

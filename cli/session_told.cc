@@ -186,9 +186,9 @@ void Session::reload() {
 void Session::tell_manager() {
     if (!manager_)
         return;
+    manager_->tell_counts(*fleet_, request_.job.spec.name, request_.is_many());
     if (fleet_->is_up())
         manager_->ready();
-    manager_->tell_counts(*fleet_, request_.job.spec.name, request_.is_many());
     if (fleet_->is_finished())
         manager_->stopping();
 }

@@ -66,14 +66,12 @@ class Changes {
             (void)::inotify_add_watch(inotify_.get(), path.c_str(),
                                       IN_CREATE | IN_DELETE | IN_MOVED_TO);
         followed_.clear();
-        const auto runs = living_runs();
-        if (!runs)
+        auto clients = ControlClient::connect_all();
+        if (!clients)
             return;
-        for (const std::string& run : *runs) {
-            auto client = ControlClient::connect(run);
-            if (client && client->ask(R"({"do":"events"})"))
-                followed_.push_back(std::move(*client));
-        }
+        for (ControlClient& client : *clients)
+            if (client.ask(R"({"do":"events"})"))
+                followed_.push_back(std::move(client));
     }
     void add_to(std::vector<pollfd>& watched) const {
         watched.push_back({inotify_.get(), POLLIN, 0});

@@ -108,8 +108,7 @@ std::string uptime(uint64_t start_ticks) {
 using Restarts = std::unordered_map<pid_t, uint64_t>;
 
 // A page of a supervisor's containers after another.
-Result<void> ask_restarts(const std::string& run, Restarts& into) {
-    ControlClient client = TRY(ControlClient::connect(run));
+Result<void> ask_restarts(ControlClient& client, Restarts& into) {
     std::string after;
     for (bool more = true; more;) {
         rapidjson::StringBuffer buffer;
@@ -193,9 +192,9 @@ Result<void> Usage::list(const std::vector<std::string>& ids) {
 // A supervisor that cannot be asked leaves a dash.
 void Usage::read_restarts() {
     Restarts restarts;
-    if (const auto runs = living_runs())
-        for (const std::string& run : *runs)
-            (void)ask_restarts(run, restarts);
+    if (auto clients = ControlClient::connect_all())
+        for (ControlClient& client : *clients)
+            (void)ask_restarts(client, restarts);
     for (auto& row : rows_)
         if (const auto found = restarts.find(row->pid); found != restarts.end())
             row->restarts = found->second;

@@ -235,6 +235,10 @@ void LineServer::drop(Peer& peer) {
 
 void LineServer::shut() {
     peers_.for_each([this](Peer& peer) { (void)flush(peer); });
+    // A ring that waits for connections is taken down some time after its process's end: whoever
+    // comes next wants the port at once.
+    if (socket_)
+        ::shutdown(socket_.get(), SHUT_RDWR);
     socket_.reset();
 }
 

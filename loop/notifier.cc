@@ -74,10 +74,16 @@ void Notifier::set_status(std::string status) {
     reactor_->ring().timer(kStatus, status_told_at_ + kBetweenStatuses);
 }
 
-void Notifier::tell_status() {
+void Notifier::tell_with_status(std::string message) {
+    if (status_ == told_status_)
+        return tell(std::move(message));
     status_told_at_ = sys::monotonic_now();
     told_status_ = status_;
-    tell("STATUS=" + status_);
+    tell("STATUS=" + status_ + (message.empty() ? "" : "\n" + message));
+}
+
+void Notifier::tell_status() {
+    tell_with_status({});
 }
 
 void Notifier::keep_alive(Time period, std::function<bool()> is_alive) {

@@ -23,6 +23,9 @@ class Notifier final : public Handler {
     void attach(Reactor& reactor);
     // Assignments, a line each: "READY=1".
     void tell(std::string message);
+    // The same with the status, if that is news.
+    void tell_with_status(std::string message);
+    // Told at once, or with the next, but not more often than once a second.
     void set_status(std::string status);
     // WATCHDOG=1 now and after each `period`, as long as `is_alive` says so. Needs attach().
     void keep_alive(Time period, std::function<bool()> is_alive);

@@ -195,10 +195,9 @@ std::string oom_json(const std::string& id) {
 Result<int> follow_run(Arguments arguments) {
     if (arguments.size() > 1)
         return failure("events: '{}': one run at a time", printable(arguments[1]));
-    const std::string name = TRY(only_run(arguments.empty() ? "" : arguments[0]));
-    ControlClient client = TRY(ControlClient::connect(name));
-    (void)TRY(client.ask(R"({"do":"events"})"), "run {}", name);
-    while (auto line = TRY(client.next(), "run {}", name))
+    ControlClient client = TRY(ControlClient::connect_only(arguments.empty() ? "" : arguments[0]));
+    (void)TRY(client.ask(R"({"do":"events"})"), "run {}", client.run());
+    while (auto line = TRY(client.next(), "run {}", client.run()))
         print(*line + "\n");
     return 0;
 }

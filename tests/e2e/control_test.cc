@@ -112,7 +112,7 @@ TEST_F(Control, GarbageGetsAnErrorAndTheConnectionIsClosed) {
         client.send(text);
         const std::string answer = client.rest();
         EXPECT_NE(answer.find("{\"error\":\""), std::string::npos) << text << ": " << answer;
-        EXPECT_TRUE(answer.ends_with("}\n")) << answer;
+        EXPECT_TRUE(answer.ends_with("\"code\":\"bad-request\"}\n")) << answer;
     }
     RawClient whole(control_socket("web"));
     whole.send(kStatus);
@@ -271,6 +271,13 @@ TEST_F(Control, LogsFollowsLiveOutputWhereNoLogIsKept) {
 TEST_F(Control, LogsSaysHowToGetThem) {
     TwoWriters writers({});
     ASSERT_TRUE(writers.await());
+    for (const auto& [id, code] : {std::pair("web-1", "no-log"), {"web-9", "no-container"}}) {
+        RawClient client(control_socket("web"));
+        client.send(R"({"do":"logs","id":")" + std::string(id) + "\"}\n");
+        const std::string answer = client.rest();
+        EXPECT_NE(answer.find(R"("code":")" + std::string(code) + "\""), std::string::npos)
+            << answer;
+    }
     expect_failure(run_program(logs({"web-1"})), "give it --log-dir, or follow what comes by -f");
     expect_failure(run_program(logs({"web-9"})), "there is no container web-9 in run web");
     expect_failure(run_program(logs({"--run", "nope", "web-1"})),

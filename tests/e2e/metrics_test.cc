@@ -1,4 +1,7 @@
 // `sigil run --metrics`.
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "control_client.h"
@@ -47,6 +50,60 @@ TEST_F(Metrics, AreServedForPrometheusAndStrictly) {
     running.send(SIGTERM);
     (void)running.wait();
     EXPECT_FALSE(exists(path));
+}
+
+// A socket on a port of the loopback that nobody has; it is taken for as long as this lives.
+class TakenPort {
+  public:
+    TakenPort() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in address = {};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* any = reinterpret_cast<sockaddr*>(&address);
+        EXPECT_EQ(::bind(fd_, any, size), 0);
+        EXPECT_EQ(::listen(fd_, 1), 0);
+        EXPECT_EQ(::getsockname(fd_, any, &size), 0);
+        number_ = ntohs(address.sin_port);
+    }
+    ~TakenPort() { ::close(fd_); }
+    TakenPort(const TakenPort&) = delete;
+    TakenPort& operator=(const TakenPort&) = delete;
+    [[nodiscard]] unsigned short number() const { return number_; }
+
+  private:
+    int fd_;
+    unsigned short number_ = 0;
+};
+
+TEST_F(Metrics, AreServedOnALoopbackPort) {
+    for (const char* host : {"", "127.0.0.1:"}) {
+        const unsigned short port = TakenPort().number();
+        Running running(sigil_run(
+            {"--name", "web", "--count", "2", "--quiet", "--metrics", host + std::to_string(port)},
+            kSleeper));
+        std::string text;
+        EXPECT_TRUE(eventually([&] {
+            const RawClient client(port);
+            if (!client.is_connected())
+                return false;
+            RawClient asking(port);
+            asking.send(kGet);
+            text = asking.rest();
+            return text.find("sigil_containers_running 2\n") != std::string::npos;
+        })) << text;
+        EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK\r\n")) << text;
+        running.send(SIGTERM);
+        (void)running.wait();
+        EXPECT_FALSE(RawClient(port).is_connected()) << "the next one can have it";
+    }
+}
+
+TEST_F(Metrics, APortThatIsTakenIsAnError) {
+    const TakenPort taken;
+    const std::string port = std::to_string(taken.number());
+    expect_failure(run({"--metrics", port}, {"true"}),
+                   "--metrics: listen on 127.0.0.1 port " + port + ": Address already in use");
 }
 
 TEST_F(Metrics, ARunThatCannotBeginLeavesNoSocket) {

@@ -29,6 +29,7 @@ TEST_F(Notifications, TellOfReadinessAndTheStop) {
     ASSERT_TRUE(manager.await("READY=1"));
     EXPECT_TRUE(manager.await("MAINPID=" + std::to_string(running.pid())));
     EXPECT_TRUE(manager.await("STATUS=web is running"));
+    EXPECT_LT(place(manager, "STATUS=web is running"), place(manager, "READY=1"));
     EXPECT_EQ(manager.count("STOPPING=1"), 0U);
     EXPECT_EQ(running.next_line(), "ready");
     running.send(SIGTERM);
@@ -61,7 +62,8 @@ TEST_F(Notifications, ComeOnceTheFirstOfManyHaveStarted) {
         manager.told_by(sigil_run(outputs.with({"--count", "5", "--jobs", "3"}), kSleeper)));
     ASSERT_TRUE(manager.await("READY=1"));
     EXPECT_EQ(count_events(outputs.events, "started"), 3U);
-    EXPECT_TRUE(manager.await("STATUS=3 running, 0 ended"));
+    EXPECT_LT(place(manager, "STATUS=3 running, 0 ended"), place(manager, "READY=1"));
+    EXPECT_GE(place(manager, "STATUS=3 running, 0 ended"), 0);
     running.send(SIGTERM);
     (void)running.wait();
 }

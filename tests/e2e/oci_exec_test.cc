@@ -1,6 +1,7 @@
 // `sigil exec`: what the process beside the container's own has, and what it must not have.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bundle.h"
@@ -35,6 +36,11 @@ class OciExec : public E2e {
     }
     Finished run(Words options, const Words& command) {
         return run_program(exec(std::move(options), command));
+    }
+    // The dead process of an exec that did not wait for it is ours: until it is reaped, the kernel
+    // does not let the container's first one go (pid_namespaces(7)).
+    static void expect_orphan() {
+        EXPECT_TRUE(eventually([] { return ::waitpid(-1, nullptr, WNOHANG) > 0; }));
     }
     Facts facts(Words options = {}) { return facts_from(exec(std::move(options), {"/bin/probe"})); }
 };
@@ -177,6 +183,7 @@ TEST_F(OciExec, DetachedLivesOnAndIsWrittenDown) {
     EXPECT_EQ(lines_of(container_.verb({"ps"}).out).size(), 3U);
     EXPECT_EQ(::kill(pid, SIGKILL), 0);
     EXPECT_TRUE(eventually([&] { return lines_of(container_.verb({"ps"}).out).size() == 2; }));
+    expect_orphan();
 }
 
 TEST_F(OciExec, WorksInACreatedOne) {
@@ -215,6 +222,7 @@ TEST_F(OciExec, WaitsWithAPausedOneIfToldTo) {
     }));
     ASSERT_EQ(container_.verb({"resume"}).code(), 0);
     EXPECT_EQ(running.wait().code(), 0);
+    expect_orphan();
 }
 
 TEST_F(OciExec, SetsTheProcessorsOfTheProcess) {
