@@ -70,7 +70,7 @@ Result<void> add_all(Spec& spec, const std::string& directory, size_t depth) {
         auto facts = sys::stat(opened.get(), name.c_str(), AT_SYMLINK_NOFOLLOW);
         if (is_ours || !facts)
             continue;
-        const std::string path = directory + "/" + name;
+        const std::string path = fmt::format("{}/{}", directory, name);
         if (S_ISDIR(facts->stx_mode) && depth < kDeepest)
             (void)add_all(spec, path, depth + 1);
         if (is_device(*facts))

@@ -221,11 +221,12 @@ void LineSource::complete(const loop::Completion&) {
     auto count = sys::read(file_.get(), piece);
     if (!count && count.error().is(EAGAIN))
         return ask_for_more();
+    const size_t size = count.value_or(0);
     if (!count)
         fleet_->reject_line(0, std::move(count).error().in("--from"));
     else
-        reader_.feed({piece.data(), *count});
-    if (!count || *count == 0) {
+        reader_.feed({piece.data(), size});
+    if (size == 0) {
         reader_.finish();
         has_ended_ = true;
     }

@@ -68,7 +68,8 @@ Result<std::vector<ControlClient>> runs_to_ask(const std::string& run) {
 // Each run is asked; the error is that of the only one, or that none has it.
 Result<Found> find(const std::string& id, const Request& request) {
     std::vector<ControlClient> clients = TRY(runs_to_ask(request.run));
-    std::optional<Found> found;
+    ControlClient* found = nullptr;
+    std::string found_answer;
     std::optional<Error> error;
     for (ControlClient& client : clients) {
         auto answer = client.ask(question(id, request.follow));
@@ -79,11 +80,12 @@ Result<Found> find(const std::string& id, const Request& request) {
         }
         if (found)
             return failure("runs {} and {} both have a container {}: name one by --run",
-                           found->client.run(), client.run(), id);
-        found = Found{std::move(client), std::move(*answer)};
+                           found->run(), client.run(), id);
+        found = &client;
+        found_answer = std::move(*answer);
     }
     if (found)
-        return std::move(*found);
+        return Found{std::move(*found), std::move(found_answer)};
     if (error)
         return tl::unexpected(std::move(*error));
     return failure(

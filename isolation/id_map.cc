@@ -117,6 +117,12 @@ Result<void> write_gid_map(pid_t pid, std::span<const IdMapping> map) {
     return write_map(pid, "gid_map", "newgidmap", map);
 }
 
+auto find(std::span<const IdMapping> mappings, uint32_t id) {
+    return std::ranges::find_if(mappings, [id](const IdMapping& mapping) {
+        return id >= mapping.container_id && id - mapping.container_id < mapping.size;
+    });
+}
+
 }  // namespace
 
 std::string id_map_text(std::span<const IdMapping> mappings) {
@@ -143,9 +149,12 @@ Result<void> write_id_maps(pid_t pid, std::span<const IdMapping> uids,
 }
 
 bool maps(std::span<const IdMapping> mappings, uint32_t id) {
-    return std::ranges::any_of(mappings, [id](const IdMapping& mapping) {
-        return id >= mapping.container_id && id - mapping.container_id < mapping.size;
-    });
+    return find(mappings, id) != mappings.end();
+}
+
+uint32_t outside(std::span<const IdMapping> mappings, uint32_t id) {
+    const auto found = find(mappings, id);
+    return found->host_id + (id - found->container_id);
 }
 
 bool is_in_user_namespace() {

@@ -26,6 +26,8 @@ Result<void> write_id_maps(pid_t pid, std::span<const IdMapping> uids,
 
 // Whether there is such an ID inside.
 bool maps(std::span<const IdMapping> mappings, uint32_t id);
+// What it is outside; of one that maps() knows.
+uint32_t outside(std::span<const IdMapping> mappings, uint32_t id);
 
 // Whether this process is in another user namespace than the machine's own: its root is no root
 // there.

@@ -184,6 +184,8 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
     };
     TRY(take_user(process, hostname));
     TRY(open_streams(prepared, process));
+    if (process.uid != 0 || has_own_users)
+        give_pipes(process);
     if (spec.terminal) {
         prepared.terminal = TRY(sys::socket_pair(SOCK_SEQPACKET), "--tty");
         process.terminal = prepared.terminal->child.get();

@@ -163,6 +163,7 @@ class Launch {
     Result<void> make_cgroup(LaunchOutcome& outcome);
     [[nodiscard]] const IdMaps* users() const;
     Result<void> open_streams(Prepared& prepared, ProcessSources& process);
+    void give_pipes(const ProcessSources& process) const;
     Result<void> open_notify(Prepared& prepared, OpenedSources& sources, ProcessSources& process);
     Result<void> clone(LaunchOutcome& outcome);
     void await_others(pid_t pid) const;

@@ -1,6 +1,9 @@
 // What a container of `sigil run` is made of beside its plan: its users, its root, and the cgroup
 // with its device rules.
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -151,6 +154,24 @@ Result<void> Launch::take_user(ProcessSources& process, const std::string& hostn
     process.gid = user.gid;
     process.groups = std::move(user.groups);
     return {};
+}
+
+// A pipe has mode 0600 and is its maker's: a command that is another user's could not open
+// /dev/stdout. What has a name stays whose it is, and so does a pipe that cannot be given.
+void Launch::give_pipes(const ProcessSources& process) const {
+    constexpr gid_t kSameGroup = static_cast<gid_t>(-1);
+    const uid_t owner =
+        prepared_->users ? outside(prepared_->users->uids, process.uid) : process.uid;
+    for (int number = 0; number < kStreams; ++number) {
+        const int own = process.streams[static_cast<size_t>(number)];
+        const int stream = own < 0 ? number : own;
+        const auto facts = sys::stat(stream, "", AT_EMPTY_PATH);
+        if (!facts || !S_ISFIFO(facts->stx_mode) || facts->stx_uid == owner)
+            continue;
+        const auto type = sys::filesystem_type(stream);
+        if (type && *type == PIPEFS_MAGIC)
+            (void)sys::fchownat(stream, "", owner, kSameGroup, AT_EMPTY_PATH);
+    }
 }
 
 Result<void> Launch::make_cgroup(LaunchOutcome& outcome) {

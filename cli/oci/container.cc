@@ -49,7 +49,7 @@ void add_supervised(const CgroupHost& host, std::string_view target,
         if (!below.starts_with(kGroupPrefix))
             continue;
         is_group = true;
-        found.push_back({below.substr(kGroupPrefix.size()), path + "/" + below});
+        found.push_back({below.substr(kGroupPrefix.size()), fmt::format("{}/{}", path, below)});
     }
     const std::string_view base = base_of(path);
     if (!is_group && base.starts_with(kGroupPrefix))

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "fixture.h"
@@ -74,6 +75,43 @@ TEST_F(Streams, ACommandThatEndsEarlyDoesNotHurtItsFeeder) {
     const Finished finished = run_program(start);
     EXPECT_EQ(finished.code(), 0);
     EXPECT_EQ(finished.out.size(), 1U);
+}
+
+// As programs that log to /dev/stdout rely on.
+TEST_F(Streams, AUserMayOpenThoseThatArePipes) {
+    const Words script = {
+        "/bin/sh", "-c",
+        "read line < /dev/stdin; echo $line > /dev/stdout; echo err > /dev/stderr"};
+    for (const Words& options :
+         {Words{"--user", "1000:1000"}, Words{"--user", "1000:1000", "--no-init"},
+          Words{"--user", "1000:1000", "--cap-drop", "all"}}) {
+        Start start = sigil_run(options, script);
+        start.input = "in\n";
+        const Finished finished = run_program(start);
+        EXPECT_EQ(finished.out, "in\n") << testing::PrintToString(options);
+        EXPECT_EQ(finished.err, "err\n") << testing::PrintToString(options);
+    }
+    const Finished many =
+        run_program(sigil_run({"--user", "1000:1000", "--name", "web", "--count", "2", "--quiet"},
+                              {"/bin/sh", "-c", "echo out > /dev/stdout"}));
+    Words lines = lines_of(many.out);
+    std::ranges::sort(lines);
+    EXPECT_EQ(lines.size(), 2U) << testing::PrintToString(many);
+    EXPECT_TRUE(!lines.empty() && lines[0].ends_with("out")) << many.out;
+}
+
+// The file of a caller's is not given away.
+TEST_F(Streams, AFileStaysItsOwners) {
+    const std::string path = make_directory_outside() + "/log";
+    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    Start start = sigil_run({"--user", "1000:1000"}, {"/bin/sh", "-c", "echo out"});
+    start.descriptors = {{1, file}};
+    EXPECT_EQ(run_program(start).code(), 0);
+    struct stat facts = {};
+    ASSERT_EQ(::fstat(file, &facts), 0);
+    EXPECT_EQ(facts.st_uid, 0U);
+    EXPECT_EQ(read_file(path), "out\n");
+    ::close(file);
 }
 
 TEST_F(Streams, ACommandThatWritesToAClosedPipeGetsItsOwnSignal) {

@@ -99,6 +99,16 @@ TEST_F(Users, OfEachContainerAreItsOwn) {
     EXPECT_EQ(names_in("/run/sigil/users"), Words{});
 }
 
+TEST_F(Users, MayOpenStreamsThatArePipes) {
+    const Words script = {"/bin/sh", "-c", "echo out > /dev/stdout"};
+    for (const Words& options : {Words{}, Words{"--user", "1000:1000"}}) {
+        Words all = {"--userns", "auto"};
+        all.insert(all.end(), options.begin(), options.end());
+        const Finished finished = run(all, script);
+        EXPECT_EQ(finished.out, "out\n") << testing::PrintToString(finished);
+    }
+}
+
 // Each by the same launchers at the same time.
 TEST_F(Users, OfHundredsAreMadeAtOnce) {
     const unsigned count = scaled(200, 20);
