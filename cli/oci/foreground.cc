@@ -33,7 +33,7 @@ class Foreground final : public loop::Observer {
   private:
     const ForegroundRequest& request_;
     loop::Reactor reactor_;
-    loop::Supervisor* supervisor_ = nullptr;
+    std::optional<loop::Supervisor> supervisor_;
     std::optional<Error> failure_;
     int code_ = kExitRuntimeFailure;
 };
@@ -42,12 +42,11 @@ Result<int> Foreground::run(isolation::LaunchContext& context) {
     auto signals = TRY(loop::Signals::open(false));
     context.ignored_signals = signals->ignored();
     loop::InlineLauncher launcher(context);
-    loop::Supervisor supervisor(reactor_, launcher, *this);
-    supervisor_ = &supervisor;
-    supervisor.start({.name = request_.name,
-                      .spec = request_.spec,
-                      .request = sys::monotonic_now(),
-                      .bundle = &request_.options});
+    supervisor_.emplace(reactor_, launcher, *this);
+    supervisor_->start({.name = request_.name,
+                        .spec = request_.spec,
+                        .request = sys::monotonic_now(),
+                        .bundle = &request_.options});
     // Its command runs while this is set up.
     auto ring = loop::open_ring(loop::RingChoice::automatic, kRingEntries);
     if (!ring) {
@@ -55,11 +54,11 @@ Result<int> Foreground::run(isolation::LaunchContext& context) {
         return tl::unexpected(std::move(ring).error());
     }
     reactor_.use(**ring);
-    signals->attach(reactor_, supervisor);
-    launcher.attach(reactor_, supervisor);
+    signals->attach(reactor_, *supervisor_);
+    launcher.attach(reactor_, *supervisor_);
     auto turned = reactor_.run();
     if (!turned)
-        supervisor.abandon();
+        supervisor_->abandon();
     TRY(std::move(turned));
     if (failure_)
         return tl::unexpected(std::move(*failure_));

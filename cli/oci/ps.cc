@@ -108,10 +108,10 @@ std::string ps_help() {
 Result<int> ps(Arguments arguments) {
     Request request;
     TRY(parse_options(std::span<const Option<Request>>(kOptions), request, arguments));
-    std::vector<std::string> options(arguments.begin() + std::min<size_t>(arguments.size(), 1),
-                                     arguments.end());
-    Container container =
-        TRY(Container::look_up_only(arguments.first(std::min<size_t>(arguments.size(), 1)), "ps"));
+    const Arguments id = arguments.first(std::min<size_t>(arguments.size(), 1));
+    const Arguments rest = arguments.subspan(id.size());
+    std::vector<std::string> options(rest.begin(), rest.end());
+    Container container = TRY(Container::look_up_only(id, "ps"));
     std::vector<pid_t> pids;
     if (container.cgroup)
         pids = TRY(isolation::cgroup_processes(container.cgroup->directory()));
