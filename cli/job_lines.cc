@@ -1,19 +1,15 @@
 #include "cli/job_lines.h"
 
-#include <assert.h>
-#include <strings.h>
-
 #include <algorithm>
-#include <array>
 #include <bitset>
-#include <cmath>
 #include <filesystem>
-#include <unordered_map>
 
 #include <rapidjson/document.h>
 
 #include "cli/container_words.h"
 #include "cli/device_words.h"
+#include "cli/job_keys.h"
+#include "cli/job_values.h"
 #include "cli/line_reader.h"
 #include "cli/seccomp_words.h"
 #include "core/environment.h"
@@ -29,244 +25,7 @@ namespace {
 using Text = std::string_view;
 using rapidjson::Value;
 
-// ---- keys -------------------------------------------------------------------------------------
-
-enum class Kind : uint8_t {
-    option,
-    args,
-    env,
-    mounts,
-    init,
-    cap_add,
-    cap_drop,
-    capabilities,
-    bundle
-};
-
-struct Key {
-    Kind kind;
-    size_t row;  // of the option that stands behind it, or a number of its own
-};
-
-constexpr size_t kMostRows = 128;
-constexpr size_t kLongestKey = 64;
-
-struct Alias {
-    const char* name;
-    const char* option;  // null: none stands behind it
-    Kind kind = Kind::option;
-};
-
-constexpr std::array kAliases = {
-    Alias{"id", "name"},
-    Alias{"cwd", "workdir"},
-    Alias{"binds", "bind"},
-    Alias{"pids", "pids-limit"},
-    Alias{"ulimits", "ulimit"},
-    Alias{"devices", "device"},
-    Alias{"env", "env", Kind::env},
-    Alias{"mount", "mount", Kind::mounts},
-    Alias{"mounts", "mount", Kind::mounts},
-    Alias{"init", "no-init", Kind::init},
-    Alias{"cap-add", "cap-add", Kind::cap_add},
-    Alias{"cap-drop", "cap-drop", Kind::cap_drop},
-    Alias{"args", nullptr, Kind::args},
-    Alias{"capabilities", nullptr, Kind::capabilities},
-    Alias{"bundle", nullptr, Kind::bundle},
-};
-
-// Every key that is known, by its name with dashes. Built once.
-class Keys {
-  public:
-    static const Keys& all() {
-        static const Keys keys;
-        return keys;
-    }
-
-    Result<Key> find(Text name) const {
-        std::array<char, kLongestKey> dashed;
-        if (name.size() > dashed.size())
-            return failure("unknown key '{}...'", printable(name.substr(0, dashed.size())));
-        std::ranges::replace_copy(name, dashed.begin(), '_', '-');
-        const auto found = by_name_.find(Text(dashed.data(), name.size()));
-        if (found != by_name_.end())
-            return found->second;
-        if (const char* meant = name.empty() ? nullptr : nearest(name, suggestions_))
-            return failure("unknown key '{}'; did you mean '{}'?", printable(name), meant);
-        return failure("unknown key '{}'", printable(name));
-    }
-
-    // Of an option that is there.
-    [[nodiscard]] size_t row(Text option) const { return by_name_.find(option)->second.row; }
-
-  private:
-    Keys() {
-        const auto options = run_options();
-        for (size_t row = 0; row < options.size(); ++row) {
-            by_name_[options[row].name] = {Kind::option, row};
-            if (!options[row].of_run)
-                suggest(options[row].name);
-        }
-        for (const Alias& alias : kAliases) {
-            by_name_[alias.name] = {alias.kind, alias.option ? row(alias.option) : by_name_.size()};
-            suggest(alias.name);
-        }
-        assert(by_name_.size() <= kMostRows);
-        for (const std::string& name : underscored_)
-            suggestions_.push_back(name.c_str());
-    }
-
-    void suggest(std::string name) {
-        std::ranges::replace(name, '-', '_');
-        underscored_.push_back(std::move(name));
-    }
-
-    std::unordered_map<Text, Key> by_name_;
-    std::vector<std::string> underscored_;
-    std::vector<const char*> suggestions_;
-};
-
-// ---- values -----------------------------------------------------------------------------------
-
-Text view(const Value& string) {
-    return {string.GetString(), string.GetStringLength()};
-}
-
-Result<Text> read_string(const Value& value) {
-    if (!value.IsString())
-        return failure("not a string");
-    if (view(value).find('\0') != Text::npos)
-        return failure("a NUL byte in a string");
-    return view(value);
-}
-
-// A number as it would be written for an option, without an exponent.
-Result<std::string> write_number(const Value& value) {
-    if (value.IsUint64())
-        return fmt::format("{}", value.GetUint64());
-    if (value.IsInt64())
-        return fmt::format("{}", value.GetInt64());
-    const double number = value.GetDouble();
-    if (std::abs(number) >= 1e20)
-        return failure("the number is out of range");
-    return number == std::trunc(number) ? fmt::format("{:.0f}", number) : fmt::format("{}", number);
-}
-
-// An option's text: a string or a number. `scratch` holds what a number becomes.
-Result<Text> read_text(const Value& value, std::string& scratch) {
-    if (!value.IsNumber()) {
-        if (!value.IsString())
-            return failure("neither a string nor a number");
-        return read_string(value);
-    }
-    scratch = TRY(write_number(value));
-    return Text(scratch);
-}
-
-Result<bool> read_bool(const Value& value) {
-    if (!value.IsBool())
-        return failure("neither true nor false");
-    return value.GetBool();
-}
-
-// Calls act(element) for each element of an array, or for the one value that is none; what fails is
-// at `path`, or at path[n].
-template <typename Act>
-Result<void> for_each(Text path, const Value& value, const Act& act) {
-    if (!value.IsArray()) {
-        TRY(act(value), "{}", path);
-        return {};
-    }
-    for (rapidjson::SizeType index = 0; index < value.Size(); ++index)
-        TRY(act(value[index]), "{}[{}]", path, index);
-    return {};
-}
-
-Result<void> check_is_array(const Value& value) {
-    if (!value.IsArray())
-        return failure("not an array");
-    return {};
-}
-
-// Of an object whose names are free to choose: keys would be told apart by the table.
-Result<void> check_names_differ(const Value& object) {
-    std::vector<Text> names;
-    for (const auto& member : object.GetObject())
-        names.push_back(view(member.name));
-    std::ranges::sort(names);
-    const auto twice = std::ranges::adjacent_find(names);
-    if (twice != names.end())
-        return failure("'{}' is given twice", printable(*twice));
-    return {};
-}
-
-// ---- mounts -----------------------------------------------------------------------------------
-
-constexpr std::array kMountKeys = {"type", "source", "target", "options"};
-
-Result<size_t> find_mount_key(Text name) {
-    const Text known = name == "destination" ? "target" : name;
-    const auto found = std::ranges::find(kMountKeys, known);
-    if (found != kMountKeys.end())
-        return static_cast<size_t>(found - kMountKeys.begin());
-    if (const char* meant = name.size() <= kLongestKey ? nearest(name, kMountKeys) : nullptr)
-        return failure("unknown key '{}'; did you mean '{}'?", printable(name), meant);
-    return failure("unknown key '{}'", printable(name.substr(0, kLongestKey)));
-}
-
-// {"type":"bind","source":"/a","target":"/b","options":["ro"]}
-Result<void> add_mount_object(Spec& spec, const Value& object) {
-    Mount mount = {.type = "bind", .source = {}, .target = {}, .options = {}, .origin = {}};
-    bool read_only = false;
-    std::bitset<kMountKeys.size()> seen;
-    for (const auto& member : object.GetObject()) {
-        const Text name = view(member.name);
-        const size_t key = TRY(find_mount_key(name));
-        if (seen[key])
-            return failure("'{}' is given twice", name);
-        seen[key] = true;
-        if (name == "options") {
-            TRY(check_is_array(member.value), "options");
-            auto add_option = [&](const Value& option) -> Result<void> {
-                const Text text = TRY(read_string(option));
-                if (text == "ro")
-                    read_only = true;
-                else
-                    mount.options.emplace_back(text);
-                return {};
-            };
-            TRY(for_each(name, member.value, add_option));
-        } else {
-            std::string& field = key == 0 ? mount.type : key == 1 ? mount.source : mount.target;
-            field = TRY(read_string(member.value), "{}", name);
-        }
-    }
-    mount.origin = "mount on " + printable(mount.target);
-    return add_mount(spec, std::move(mount), read_only);
-}
-
 // ---- a bundle ---------------------------------------------------------------------------------
-
-// Of a container whose bundle says what it is: what may be said beside it.
-constexpr std::array kBesideABundle = {
-    "name",        "env",        "workdir",     "timeout",     "stop-timeout",  "stop-signal",
-    "restart",     "memory",     "memory-high", "memory-swap", "oom-group",     "cpus",
-    "cpuset-cpus", "pids-limit", "io-max",      "cgroup-set",  "cgroup-parent", "after",
-    "stdin",       "stdout",     "stderr"};
-
-bool may_be_beside_a_bundle(Key key) {
-    switch (key.kind) {
-        case Kind::args:
-        case Kind::env:
-        case Kind::bundle:
-            return true;
-        case Kind::option:
-            return std::ranges::find(kBesideABundle, Text(run_options()[key.row].name)) !=
-                   kBesideABundle.end();
-        default:
-            return false;
-    }
-}
 
 // The container of a bundle in place of the defaults' own, but for how it is supervised.
 Result<void> take_bundle(Spec& spec, const std::string& path) {
@@ -317,7 +76,7 @@ class JobFiller {
 
     const RunRequest& defaults_;
     RunRequest request_;
-    std::bitset<kMostRows> seen_;
+    std::bitset<kMostKeyRows> seen_;
     std::vector<Capability> capabilities_;
 };
 
@@ -347,20 +106,20 @@ Result<Job> JobFiller::fill(const Value& object) {
 Result<void> JobFiller::apply(Key key, Text path, const Value& value) {
     Spec& spec = request_.job.spec;
     switch (key.kind) {
-        case Kind::option:
+        case KeyKind::option:
             return apply_option(key.row, path, value);
-        case Kind::args:
+        case KeyKind::args:
             return set_args(path, value);
-        case Kind::env:
+        case KeyKind::env:
             if (!value.IsObject())
                 return apply_option(key.row, path, value);
             TRY(check_names_differ(value), "{}", path);
             TRY(add_variables(value));
             return {};
-        case Kind::init:
+        case KeyKind::init:
             spec.init = TRY(read_bool(value), "{}", path);
             return {};
-        case Kind::mounts:
+        case KeyKind::mounts:
             return for_each(path, value, [&](const Value& mount) -> Result<void> {
                 if (mount.IsObject())
                     return add_mount_object(spec, mount);
@@ -368,13 +127,13 @@ Result<void> JobFiller::apply(Key key, Text path, const Value& value) {
                     return failure("neither a string nor an object");
                 return add_mount(spec, TRY(read_string(mount)));
             });
-        case Kind::cap_add:
+        case KeyKind::cap_add:
             return note_capabilities("cap-add", path, value);
-        case Kind::cap_drop:
+        case KeyKind::cap_drop:
             return note_capabilities("cap-drop", path, value);
-        case Kind::capabilities:
+        case KeyKind::capabilities:
             return note_capability_object(path, value);
-        case Kind::bundle:
+        case KeyKind::bundle:
             return {};  // taken before all others
     }
     return {};
