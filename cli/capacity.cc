@@ -51,13 +51,13 @@ bool has_memory_controller() {
     return !controllers || std::ranges::count(words_of(*controllers), "memory") > 0;
 }
 
-// A pidfd, memory.events, and where its output goes through sigil: two pipes, or one and a file.
+// A pidfd and memory.events; where its output goes through sigil both ends of two pipes while it
+// waits for its launch, and then one end of each beside those.
 uint64_t files_of_each(const RunRequest& request) {
-    const uint64_t watched = has_memory_controller() ? 2 : 1;
     const bool is_read =
         request.log_max_size || (!request.log_dir && request.output != Output::discard &&
                                  request.output != Output::inherit);
-    return is_read ? watched + 2 : watched;
+    return is_read ? 4 : has_memory_controller() ? 2 : 1;
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 
 #include <rapidjson/document.h>
 
-#include "cgroups.h"
 #include "fixture.h"
 #include "machine.h"
 #include "seccomp.h"
@@ -110,9 +109,7 @@ TEST_F(Doctor, CountsTheContainersThatAFewDescriptorsAllow) {
     const Finished finished = run_program(start);
     const Finding files = finding_of(finished, "open files");
     EXPECT_EQ(files.verdict, "warning");
-    // All but 64, by the pidfd, two pipes, and where it may be there memory.events.
-    const int most = has_controller("memory") ? 64 / 4 : 64 / 3;
-    EXPECT_EQ(files.text, "128: up to " + std::to_string(most) + " containers at a time");
+    EXPECT_EQ(files.text, "128: up to 16 containers at a time");
     EXPECT_NE(files.mend.find("LimitNOFILE"), std::string::npos);
     EXPECT_EQ(finished.code(), 0) << "one container is started all the same";
 }

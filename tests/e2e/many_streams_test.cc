@@ -299,5 +299,20 @@ TEST_F(Many, ARelativeRootfsIsFoundFromTheCallersDirectory) {
     EXPECT_EQ(EventLog(outputs.events).summary("succeeded"), 6);
 }
 
+// Those that wait for their launch hold more of them than those that live.
+TEST_F(Many, RunAsManyAtATimeAsThereAreDescriptorsFor) {
+    const Outputs outputs;
+    Start start =
+        sigil_run({"--name", "web", "--count", "300", "--quiet", "--events", outputs.events},
+                  {"/bin/bare", "0"});
+    start.before_exec = [] {
+        const rlimit few = {400, 400};
+        ::setrlimit(RLIMIT_NOFILE, &few);
+    };
+    const Finished finished = run_program(start);
+    EXPECT_EQ(finished.code(), 0) << testing::PrintToString(finished);
+    EXPECT_EQ(EventLog(outputs.events).summary("succeeded"), 300);
+}
+
 }  // namespace
 }  // namespace sigil::e2e
