@@ -22,6 +22,10 @@ class FullDisk {
     FullDisk(const FullDisk&) = delete;
     FullDisk& operator=(const FullDisk&) = delete;
     [[nodiscard]] const std::string& path() const { return path_; }
+    void resize(const std::string& size) const {
+        EXPECT_EQ(::mount("tmpfs", path_.c_str(), "tmpfs", MS_REMOUNT, ("size=" + size).c_str()),
+                  0);
+    }
 
   private:
     std::string path_;
