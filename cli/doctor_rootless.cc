@@ -132,9 +132,7 @@ Finding check_user_namespaces(const Host& host) {
                 "restricted by AppArmor: kernel.apparmor_restrict_unprivileged_userns is not 0",
                 "an AppArmor profile for sigil with 'userns,', or "
                 "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"};
-    if (!most)
-        return {Verdict::good, "may be made", {}};
-    return {Verdict::good, fmt::format("up to {:L}", *most), {}};
+    return {Verdict::good, most ? fmt::format("up to {:L}", *most) : "may be made", {}};
 }
 
 Finding check_subordinate_ids(const Host& host) {

@@ -101,6 +101,7 @@ Result<void> Session::open_launcher() {
     if (is_many) {
         const Capacity capacity = Capacity::of_this_machine(request_);
         options.most_live = request_.jobs.value_or(capacity.containers);
+        most_open_ = std::max(options.most_live, capacity.containers);
         if (!request_.jobs && !request_.quiet)
             print_message({}, capacity.describe(), Level::info);
         capacity.keep_soft_limit(spec);

@@ -141,8 +141,9 @@ bool Session::has_room() {
     const auto is_full = [parts](const LineStream* lines) {
         return lines && lines->pending() > kMostEvents / parts;
     };
-    is_held_ =
-        is_full(events_->lines()) || is_full(report_.get()) || (output && !output->has_room(parts));
+    is_held_ = is_full(events_->lines()) || is_full(report_.get()) ||
+               // One that has ended holds its pipes until they are read.
+               (output && (!output->has_room(parts) || output->live() >= most_open_));
     return !is_held_;
 }
 

@@ -14,6 +14,9 @@ inline void take(Result<void>&&) {}
 
 }  // namespace sigil::detail
 
+#ifdef SIGIL_CPPCHECK  // which cannot read a statement that is an expression
+#define TRY(expression, ...) ::sigil::detail::take(expression)
+#else
 #define TRY(expression, ...)                                                              \
     ({                                                                                    \
         auto try_result = (expression);                                                   \
@@ -22,3 +25,4 @@ inline void take(Result<void>&&) {}
                 std::move(try_result).error() __VA_OPT__(.in(fmt::format(__VA_ARGS__)))); \
         ::sigil::detail::take(std::move(try_result));                                     \
     })
+#endif

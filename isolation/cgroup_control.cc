@@ -37,7 +37,7 @@ Result<void> add_processes(int directory, std::vector<pid_t>& into) {
     // below may be removed meanwhile.
     if (!text && !text.error().is(EOPNOTSUPP) && !text.error().is(ENODEV) &&
         !text.error().is(ENOENT))
-        TRY(std::move(text), "read cgroup.procs");
+        return tl::unexpected(std::move(text).error().in("read cgroup.procs"));
     std::string_view rest = text ? std::string_view(*text) : std::string_view();
     while (!rest.empty()) {
         const uint64_t pid = TRY(parse_number(take_part(rest, '\n'), INT32_MAX), "cgroup.procs");

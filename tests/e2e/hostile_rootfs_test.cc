@@ -205,7 +205,7 @@ TEST_F(HostileRootfs, ADatabaseOfUsersThatIsNoFileIsAnError) {
 // The command runs a moment before the init replaces what PID 1 was.
 TEST_F(HostileRootfs, ATracerInsideNeverFindsTheSupervisorInPid1) {
     expect_failure(run({"--cap-add", "SYS_PTRACE"}, {"/bin/true"}), "it needs --no-init");
-    const int rounds = in_virtual_machine() ? 20 : 200;
+    const int rounds = is_slow() ? 20 : 200;
     for (int round = 0; round < rounds; ++round) {
         const Finished without = run({}, {"/bin/probe", "readlink", "/proc/1/exe"});
         ASSERT_EQ(without.out.find(sigil_path()), std::string::npos) << without.out;

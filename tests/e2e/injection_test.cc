@@ -146,7 +146,7 @@ class Injection : public CgroupE2e, public testing::WithParamInterface<size_t> {
         ASSERT_GT(calls.size(), 20U);
         size_t tried = 0;
         size_t missed = 0;
-        const size_t stride = kParts * (in_virtual_machine() ? 23 : 1);
+        const size_t stride = kParts * (is_slow() ? 23 : 1);
         for (size_t index = GetParam(); index < calls.size(); index += stride)
             for (size_t way = 0; way < errors_of(calls[index].number).size(); ++way) {
                 ++tried;

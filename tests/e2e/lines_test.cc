@@ -106,7 +106,7 @@ TEST_F(Lines, StartAfterThoseTheyName) {
 
 // One after the other, and the first does not start.
 TEST_F(Lines, AChainOfAHundredThousandIsRejectedWithItsFirst) {
-    const unsigned count = in_virtual_machine() ? 2000 : 100'000;
+    const unsigned count = is_slow() ? 2000 : 100'000;
     std::vector<std::string> lines = {R"({"id":"j0","args":["/bin/nope"]})"};
     for (unsigned number = 1; number < count; ++number)
         lines.push_back(R"({"id":"j)" + std::to_string(number) +
@@ -143,7 +143,7 @@ TEST_F(Lines, AFileThatCannotBeOpenedIsAnErrorOfItsContainer) {
 }
 
 TEST_F(Lines, ManyOfThemAreAllRun) {
-    const unsigned count = in_virtual_machine() ? 60 : 1000;
+    const unsigned count = is_slow() ? 60 : 1000;
     std::vector<std::string> lines;
     for (unsigned number = 0; number < count; ++number)
         lines.push_back(R"({"args":["/bin/bare","0"],"network":"host"})");

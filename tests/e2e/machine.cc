@@ -110,6 +110,10 @@ bool is_sanitized() {
     return SIGIL_IS_SANITIZED;
 }
 
+bool is_slow() {
+    return in_virtual_machine() || is_sanitized();
+}
+
 const char* records_root() {
     return "/run/sigil";
 }

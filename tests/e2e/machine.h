@@ -17,6 +17,8 @@ std::string busybox_path();
 bool in_virtual_machine();
 // Built with sanitizers: what squeezes sigil's resources squeezes the sanitizer first.
 bool is_sanitized();
+// Either: what is done again and again is done less often, and given more time.
+bool is_slow();
 
 // Where sigil keeps its record of what it makes, unless --root says otherwise; nobody else's here.
 const char* records_root();

@@ -7,7 +7,7 @@
 namespace sigil::e2e {
 
 unsigned scaled(unsigned count, unsigned in_vm) {
-    return in_virtual_machine() ? in_vm : count;
+    return is_slow() ? in_vm : count;
 }
 
 std::string numbered(const std::string& name, unsigned number) {

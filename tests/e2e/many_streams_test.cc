@@ -126,7 +126,7 @@ TEST_F(Many, SomeFailWhereFilesRunOutAndTheRestRun) {
     const Outputs outputs;
     Start start =
         sigil_run(outputs.with({"--count", std::to_string(count), "--jobs", std::to_string(count)}),
-                  {"/bin/sleep", in_virtual_machine() ? "10" : "1"});
+                  {"/bin/sleep", is_slow() ? "10" : "1"});
     start.before_exec = [] {
         const rlimit low = {64, 64};
         ::setrlimit(RLIMIT_NOFILE, &low);

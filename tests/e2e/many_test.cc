@@ -178,7 +178,7 @@ TEST_F(Many, AStopMayComeAtAnyTime) {
         const Outputs outputs;
         Running running(sigil_run(
             outputs.with({"--count", "10", "--stop-timeout", round % 2 ? "0" : "1h"}), kSleeper));
-        ::usleep(round * (in_virtual_machine() ? 20'000 : 500));
+        ::usleep(round * (is_slow() ? 20'000 : 500));
         running.send(SIGTERM);
         const Finished finished = running.wait();
         ASSERT_TRUE(finished.signal() == SIGTERM || finished.code() == 0 ||

@@ -140,10 +140,10 @@ class OciCrashSteps : public OciCrash {
     void kill_at_each() {
         const Words words = create();
         const Traces before = Traces::now();
-        constexpr int kMost = 3000;
-        const int stride = in_virtual_machine() ? 17 : 1;
+        const int most = is_sanitized() ? 30'000 : 3000;
+        const int stride = is_sanitized() ? 67 : in_virtual_machine() ? 17 : 1;
         int count = 1;
-        for (; count < kMost && !HasFailure(); count += stride) {
+        for (; count < most && !HasFailure(); count += stride) {
             const KilledRun killed = kill_at_call(words, Counted::its_own, count);
             SCOPED_TRACE("killed at call " + std::to_string(count) + ", number " + killed.call);
             expect_deleted(before);
@@ -151,7 +151,7 @@ class OciCrashSteps : public OciCrash {
                 break;
         }
         EXPECT_GT(count, 150);
-        EXPECT_LT(count, kMost);
+        EXPECT_LT(count, most);
     }
     // Twice: there is nothing to complain of the second time.
     void expect_deleted(const Traces& before) {

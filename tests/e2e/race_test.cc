@@ -20,7 +20,7 @@ constexpr int kAtATime = 4;
 int runs() {
     if (const char* text = ::getenv("SIGIL_RACE_RUNS"))
         return ::atoi(text);
-    return in_virtual_machine() ? 300 : 10'000;
+    return is_slow() ? 300 : 10'000;
 }
 
 // Keeps kAtATime processes going until all have run; sees each end.

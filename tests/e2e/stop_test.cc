@@ -83,10 +83,10 @@ TEST_F(Stop, IsTheReportedCause) {
 
 // Whenever it comes, before the container, in the midst of its launch, or after: it ends by it.
 TEST_F(Stop, MayComeAtAnyTime) {
-    const int rounds = in_virtual_machine() ? 40 : 300;
+    const int rounds = is_slow() ? 40 : 300;
     for (int round = 0; round < rounds; ++round) {
         Running running(sigil_run({"--stop-timeout", "1h"}, {"/bin/sleep", "100000"}));
-        const timespec delay = {0, round * (in_virtual_machine() ? 2'000'000L : 25'000L)};
+        const timespec delay = {0, round * (is_slow() ? 2'000'000L : 25'000L)};
         ::nanosleep(&delay, nullptr);
         running.send(round % 2 ? SIGTERM : SIGINT);
         const int signal = round % 2 ? SIGTERM : SIGINT;
@@ -170,13 +170,13 @@ TEST_F(Supervisor, TakesAForkingContainerAlongWhenKilled) {
 }
 
 TEST_F(Supervisor, LeavesNoProcessWheneverItIsKilled) {
-    const int rounds = in_virtual_machine() ? 40 : 400;
+    const int rounds = is_slow() ? 40 : 400;
     for (int round = 0; round < rounds; ++round) {
         Words options = round % 2 ? Words{"--no-init"} : Words{};
         if (round % 4 < 2)
             options.insert(options.end(), {"--network", "host"});
         Running running(sigil_run(options, {"/bin/sleep", "100000"}));
-        const timespec delay = {0, round * (in_virtual_machine() ? 3'000'000L : 20'000L)};
+        const timespec delay = {0, round * (is_slow() ? 3'000'000L : 20'000L)};
         ::nanosleep(&delay, nullptr);
         running.send(SIGKILL);
         EXPECT_EQ(running.wait().signal(), SIGKILL);

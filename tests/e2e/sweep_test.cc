@@ -168,12 +168,12 @@ TEST_F(Sweep, NeverHitsAStart) {
     const std::string loop =
         "trap 'exit 0' TERM; while :; do " + sigil_path() + " sweep || exit 9; done";
     Running sweeper({.command = {busybox_path(), "sh", "-c", loop}});
-    const int rounds = in_virtual_machine() ? 20 : 300;
+    const int rounds = is_slow() ? 20 : 300;
     const std::string events = test_cgroup() + "/sigil-web";
     for (int round = 0; round < rounds && !HasFailure(); ++round) {
         {
             Running killed(sigil_run({"--name", "web"}, {"/bin/sleep", "100000"}));
-            const timespec delay = {0, round * (in_virtual_machine() ? 3'000'000L : 20'000L)};
+            const timespec delay = {0, round * (is_slow() ? 3'000'000L : 20'000L)};
             ::nanosleep(&delay, nullptr);
             kill_now(killed);
         }
@@ -191,7 +191,7 @@ TEST_F(Sweep, NeverHitsAStart) {
 }
 
 TEST_F(Sweep, ManyKilledAtOnce) {
-    const int count = in_virtual_machine() ? 12 : 100;
+    const int count = is_slow() ? 12 : 100;
     std::list<Running> all;
     for (int index = 0; index < count; ++index) {
         Words options = {"--cgroup-parent", "new/deep"};
@@ -234,7 +234,7 @@ TEST_F(Sweep, TheNextRunDoesItByTheWay) {
 }
 
 TEST_F(Sweep, AFewRunsDoItForMany) {
-    const int count = in_virtual_machine() ? 20 : 60;
+    const int count = is_slow() ? 20 : 60;
     std::list<Running> all;
     for (int index = 0; index < count; ++index)
         all.emplace_back(waiting({}));
@@ -371,10 +371,10 @@ class SweepSteps : public Sweep {
     static void kill_at_each(const Words& options, Counted counted, const Words& command) {
         const Words words = sigil_run(options, command).command;
         const Traces before = Traces::now();
-        const int stride = in_virtual_machine() ? 17 : 1;
-        constexpr int kMost = 2000;
+        const int most = is_sanitized() ? 30'000 : 2000;
+        const int stride = is_sanitized() ? 67 : in_virtual_machine() ? 17 : 1;
         int count = 1;
-        for (; count < kMost && !HasFailure(); count += stride) {
+        for (; count < most && !HasFailure(); count += stride) {
             const KilledRun killed = kill_at_call(words, counted, count);
             SCOPED_TRACE("killed at call " + std::to_string(count) + ", number " + killed.call);
             ASSERT_TRUE(await_no_processes());
@@ -387,7 +387,7 @@ class SweepSteps : public Sweep {
                 break;
         }
         EXPECT_GT(count, counted == Counted::its_own ? 50 : 20);
-        EXPECT_LT(count, kMost);
+        EXPECT_LT(count, most);
     }
 };
 
@@ -429,7 +429,7 @@ TEST_F(SweepSteps, OfTheContainerWithoutInit) {
 TEST_F(SweepSteps, DoNotStandInTheWayOfTheNextStart) {
     const Words words =
         sigil_run({"--name", "web", "--cgroup-parent", "new"}, {"/bin/bare", "7"}).command;
-    const int stride = in_virtual_machine() ? 31 : 5;
+    const int stride = is_slow() ? 31 : 5;
     for (int count = 1; !HasFailure(); count += stride) {
         const KilledRun killed = kill_at_call(words, Counted::its_own, count);
         SCOPED_TRACE("killed at call " + std::to_string(count) + ", number " + killed.call);

@@ -77,6 +77,7 @@ class Tracer {
         for (int fd : {0, 1, 2})
             ::dup2(streams[fd], fd);
         ::signal(SIGPIPE, SIG_DFL);
+        ::setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // which would trace it itself
         if (start.before_exec)
             start.before_exec();
         ::raise(SIGSTOP);
