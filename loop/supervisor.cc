@@ -80,6 +80,8 @@ void Supervisor::launched(Token token, isolation::LaunchOutcome outcome) {
     if (outcome.terminal)
         observer_.terminal_opened(container.subject(), std::move(outcome.terminal));
     observer_.started(container.subject(), container.outcome);
+    if (container.cgroup && container.cgroup->memory_events_fd() >= 0)
+        on_memory_events(container);  // what has happened already, and arms the watch
     for (const Signal& signal : std::exchange(container.pending, {}))
         send(container, signal);
 }
@@ -221,8 +223,8 @@ void Supervisor::watch(Container& container) {
     auto has_memory = container.cgroup->open_memory_events();
     if (!has_memory)
         observer_.warning(container.subject(), has_memory.error());
-    else if (*has_memory)
-        on_memory_events(container);  // what has happened already, and arms the watch
+    else if (*has_memory && container.outcome.error)
+        on_memory_events(container);
     if (container.spec().resources.oom_group && !container.outcome.error) {
         // Only now that the container shares no memory with us: the kernel kills every task of the
         // group, and every process that shares memory with one of them.

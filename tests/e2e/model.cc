@@ -59,6 +59,7 @@ void Model::take(std::string_view line) {
         began(id, life, pid);
     } else if (name == "ready" || name == "oom") {
         EXPECT_EQ(life.status, Status::running);
+        EXPECT_TRUE(name == "ready" || habits_[id].takes_too_much);
     } else if (name == "stopping") {
         EXPECT_NE(life.status, Status::none);
         EXPECT_FALSE(life.is_stopping);
@@ -119,6 +120,8 @@ void Model::ended(const std::string& id, Life& life, const rapidjson::Document& 
         EXPECT_TRUE(life.is_stopping);
     } else if (cause == "timeout") {
         EXPECT_TRUE(habit.has_timeout);
+    } else if (cause == "oom") {
+        EXPECT_TRUE(habit.takes_too_much);
     } else if (cause != "failed") {
         ADD_FAILURE() << "a cause that nobody gave";
     }

@@ -21,7 +21,8 @@ struct Habit {
     std::optional<int> code;        // it ends with this one
     std::set<std::string> signals;  // or by one of these
     bool has_timeout = false;
-    bool may_fail = false;  // its launch
+    bool takes_too_much = false;  // memory, if nothing else ends it first
+    bool may_fail = false;        // its launch
 };
 
 class Model {
