@@ -1,7 +1,7 @@
 // The guest of the latency sections: `stamp FILE INDEX` writes into FILE's slot INDEX when it began
-// and when it ends, and exits with 0. The slot's page is mapped and touched before the second time
-// is taken, so that nothing but the store and the exit come after it. `stamp FILE INDEX stay`
-// counts the slot's first number up by one and sleeps: how many are up, whoever started them.
+// and 10 ms later when it ends, and exits with 0. The slot's page is mapped and touched before the
+// second time is taken, so that nothing but the store and the exit come after it. `stamp FILE INDEX
+// stay` counts the slot's first number up by one and sleeps: how many are up, whoever started them.
 
 #include "stamp.h"
 
@@ -53,6 +53,9 @@ extern "C" [[noreturn]] __attribute__((used)) void start(long* stack) {
             bare::call(SYS_pause);
     }
     stamp->began_ns = began;
+    // Its end is not to meet who still works on its start.
+    const timespec pause = {0, 10'000'000};
+    bare::call(SYS_nanosleep, &pause, nullptr);
     stamp->ended_ns = now_ns();
     bare::exit(0);
 }

@@ -26,6 +26,9 @@ class Ring {
 
     // Completes once with the events that are there (poll(2)), or -errno. `fd` is open until then.
     virtual void poll(Token token, int fd, uint32_t events) = 0;
+    // Completes as poll() does, and while `more` is set again each time that the descriptor is
+    // woken anew: not for what was left unread. A ring that knows no such thing polls.
+    virtual void poll_on(Token token, int fd, uint32_t events) { poll(token, fd, events); }
     // Completes with -ETIME at that time.
     virtual void timer(Token token, Time at) = 0;
     // Completes with how many bytes came, 0 at the end, or -errno; they are in a buffer of the

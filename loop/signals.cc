@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/try.h"
 
@@ -13,6 +14,7 @@ namespace sigil::loop {
 namespace {
 
 constexpr Token kReadable = {Source::signals, Operation::readable};
+constexpr Token kRest = {Source::signals, Operation::readable, 0, 1};
 
 constexpr sys::SignalSet kEverySignal = ~sys::SignalSet{0};
 // SIGCHLD is for pidfds to tell; it stays blocked, so that a wait is never interrupted by it.
@@ -74,12 +76,22 @@ void Signals::attach(Reactor& reactor, SignalReceiver& receiver, TerminalKeeper*
     ring_ = &reactor.ring();
     receiver_ = &receiver;
     reactor.attach(Source::signals, *this);
-    ring_->poll(kReadable, fd_.get(), POLLIN);
+    ring_->poll_on(kReadable, fd_.get(), POLLIN);
+}
+
+void Signals::complete(const Completion& completion) {
+    const bool is_all = take();
+    if (completion.token == kRest)
+        looks_again_ = false;
+    else if (!completion.more)
+        return ring_->poll_on(kReadable, fd_.get(), POLLIN);
+    if (!is_all && !std::exchange(looks_again_, true))
+        ring_->poll(kRest, fd_.get(), POLLIN);
 }
 
 // So many batches at most in a turn: who sends without end must not keep the ends of containers
-// waiting.
-void Signals::complete(const Completion&) {
+// waiting. Whether that was all.
+bool Signals::take() {
     constexpr int kMostInATurn = 4;
     std::array<signalfd_siginfo, 16> batch;
     for (int taken = 0; taken < kMostInATurn; ++taken) {
@@ -88,9 +100,9 @@ void Signals::complete(const Completion&) {
         for (size_t index = 0; index < read; ++index)
             deliver(batch[index]);
         if (read < batch.size())
-            break;
+            return true;
     }
-    ring_->poll(kReadable, fd_.get(), POLLIN);
+    return false;
 }
 
 void Signals::deliver(const signalfd_siginfo& info) {

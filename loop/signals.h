@@ -81,11 +81,13 @@ class Signals final : public Handler {
 
   private:
     Signals(Fd fd, std::vector<int> ignored, bool shares_terminal);
+    bool take();
     void deliver(const signalfd_siginfo& info);
 
     Fd fd_;
     std::vector<int> ignored_;
     bool shares_terminal_;
+    bool looks_again_ = false;  // as there was more than is taken in a turn
     Ring* ring_ = nullptr;
     SignalReceiver* receiver_ = nullptr;
     TerminalKeeper* keeper_ = nullptr;

@@ -75,6 +75,7 @@ struct Completion {
     Token token;
     int32_t result = 0;           // what the operation returned, or -errno
     uint16_t buffer = kNoBuffer;  // of the ring's, with the bytes of a read
+    bool more = false;            // of a poll_on: it is in flight still
 };
 
 }  // namespace sigil::loop

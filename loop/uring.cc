@@ -50,11 +50,20 @@ io_uring_sqe* UringRing::next_entry(Token token) {
     return entry;
 }
 
-void UringRing::poll(Token token, int fd, uint32_t events) {
+io_uring_sqe* UringRing::next_poll(Token token, int fd, uint32_t events) {
     io_uring_sqe* entry = next_entry(token);
     entry->opcode = IORING_OP_POLL_ADD;
     entry->fd = fd;
     entry->poll32_events = events;
+    return entry;
+}
+
+void UringRing::poll(Token token, int fd, uint32_t events) {
+    next_poll(token, fd, events);
+}
+
+void UringRing::poll_on(Token token, int fd, uint32_t events) {
+    next_poll(token, fd, events)->len = IORING_POLL_ADD_MULTI;  // Linux 5.13
 }
 
 void UringRing::timer(Token token, Time at) {
@@ -160,6 +169,7 @@ void UringRing::reap(std::vector<Completion>& completions) {
 
 Completion UringRing::complete(const io_uring_cqe& entry) {
     Completion completion = {Token::unpack(entry.user_data), entry.res};
+    completion.more = entry.flags & IORING_CQE_F_MORE;
     if (entry.flags & IORING_CQE_F_BUFFER) {
         completion.buffer = static_cast<uint16_t>(entry.flags >> IORING_CQE_BUFFER_SHIFT);
         buffers_->taken();

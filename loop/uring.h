@@ -25,6 +25,7 @@ class UringRing final : public Ring {
     ~UringRing() override;
 
     void poll(Token token, int fd, uint32_t events) override;
+    void poll_on(Token token, int fd, uint32_t events) override;
     void timer(Token token, Time at) override;
     void read(Token token, int fd) override;
     void write(Token token, int fd, std::span<const char> bytes) override;
@@ -37,6 +38,7 @@ class UringRing final : public Ring {
   private:
     UringRing(std::unique_ptr<io_uring> ring, bool buffer_ring);
     io_uring_sqe* next_entry(Token token);
+    io_uring_sqe* next_poll(Token token, int fd, uint32_t events);
     void hand_in(const ReadTurns::Read& read);
     void hand_in_queued();
     Result<void> enter(bool block);

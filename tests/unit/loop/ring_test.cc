@@ -99,6 +99,26 @@ TEST_P(Ring, PollsOnceOnly) {
     EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));
 }
 
+// Whether the ring does it by itself, or has to be asked again.
+TEST_P(Ring, PollsOnForEachWakeUp) {
+    const Pipe pipe;
+    ring->poll_on(token(1), pipe.reader.get(), POLLIN);
+    for (int round = 0; round < 3; ++round) {
+        pipe.write();
+        const Completion completion = await(1)[0];
+        EXPECT_EQ(completion.token, token(1));
+        EXPECT_EQ(completion.result, POLLIN);
+        char byte = 0;
+        EXPECT_EQ(::read(pipe.reader.get(), &byte, 1), 1);
+        if (!completion.more)
+            ring->poll_on(token(1), pipe.reader.get(), POLLIN);
+    }
+    ring->timer(token(2, Operation::timed_out), sys::monotonic_now() + 20ms);
+    EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));  // nothing was left
+    ring->cancel(token(1));
+    EXPECT_EQ(await(1)[0].result, -ECANCELED);
+}
+
 TEST_P(Ring, TellsAClosedPipe) {
     Pipe pipe;
     pipe.writer.reset();
