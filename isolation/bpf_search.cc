@@ -156,7 +156,7 @@ class Writer {
 
     // Before what was written last.
     Label load(const Condition& condition, bool high_word) {
-        const size_t at = offsetof(seccomp_data, args) + 8 * condition.argument;
+        const size_t at = offsetof(seccomp_data, args) + size_t{8} * condition.argument;
         return push(
             BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(high_word ? at + 4 : at)));
     }
