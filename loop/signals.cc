@@ -1,5 +1,6 @@
 #include "loop/signals.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -96,7 +97,9 @@ bool Signals::take() {
     std::array<signalfd_siginfo, 16> batch;
     for (int taken = 0; taken < kMostInATurn; ++taken) {
         auto count = sys::read(fd_.get(), {reinterpret_cast<char*>(batch.data()), sizeof batch});
-        const size_t read = count ? *count / sizeof batch[0] : 0;  // EAGAIN: that was all
+        if (!count)
+            return count.error().is(EAGAIN);
+        const size_t read = *count / sizeof batch[0];
         for (size_t index = 0; index < read; ++index)
             deliver(batch[index]);
         if (read < batch.size())
