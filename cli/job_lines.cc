@@ -262,9 +262,9 @@ Result<Job> parse_job_line(Text line, const RunRequest& defaults) {
     if (const size_t nul = line.find('\0'); nul != Text::npos)
         return failure("column {}: a NUL byte", nul + 1);
     // Iterative: the depth of the nesting is the input's choice, our stack is not.
-    constexpr unsigned kFlags = rapidjson::kParseIterativeFlag |
-                                rapidjson::kParseValidateEncodingFlag |
-                                rapidjson::kParseFullPrecisionFlag;
+    // Not of full precision: that of rapidjson 1.1 shifts by what it makes of the zero in "0e65".
+    constexpr unsigned kFlags =
+        rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
     std::array<char, 16384> memory;
     rapidjson::MemoryPoolAllocator<> allocator(memory.data(), memory.size());
     rapidjson::Document document(&allocator);
