@@ -28,6 +28,7 @@ constexpr size_t kKeptOutput = 512;  // of what a failed hook has written, its e
 
 std::vector<char*> pointers_to(const std::vector<std::string>& words) {
     std::vector<char*> pointers;
+    pointers.reserve(words.size() + 1);
     for (const std::string& word : words)
         pointers.push_back(const_cast<char*>(word.c_str()));
     pointers.push_back(nullptr);
@@ -131,7 +132,8 @@ Result<bool> await_end(const Fd& pidfd, std::optional<std::chrono::seconds> limi
 std::string tail_of(int file) {
     const off_t size = ::lseek(file, 0, SEEK_END);
     std::string text(kKeptOutput, '\0');
-    const off_t from = size > static_cast<off_t>(kKeptOutput) ? size - kKeptOutput : 0;
+    constexpr auto kKept = static_cast<off_t>(kKeptOutput);
+    const off_t from = size > kKept ? size - kKept : 0;
     const ssize_t count = ::pread(file, text.data(), text.size(), from);
     text.resize(count > 0 ? static_cast<size_t>(count) : 0);
     while (text.ends_with('\n'))

@@ -64,7 +64,7 @@ class Holder {
     [[noreturn]] static void wait_in_child(pid_t parent) {
         raw::call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         const long now = raw::call(__NR_getppid);  // 0: it is in another pid namespace
-        while (now == 0 || now == parent)
+        while (now == 0 || now == parent)  // NOLINT(bugprone-infinite-loop): SIGKILL ends it
             raw::call(__NR_pause);
         for (;;)
             raw::call(__NR_exit_group, 0);
@@ -86,6 +86,7 @@ Result<void> run_helper(const char* program, pid_t pid, std::span<const IdMappin
         for (const uint32_t number : {line.container_id, line.host_id, line.size})
             words.push_back(std::to_string(number));
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);

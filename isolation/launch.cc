@@ -41,7 +41,7 @@ struct Stacks {
 // thread's own block, all of which libc writes zeros to: most of it is never used.
 Stacks& stacks() {
     thread_local std::unique_ptr<Stacks> own(new Stacks);
-    return *own;
+    return *own;  // NOLINT(clang-analyzer-cplusplus.NewDelete): it lives as long as its thread
 }
 
 // On a stack that no sanitizer knows, which asks for it before a call that does not return.

@@ -440,6 +440,7 @@ Result<SeccompProgram> compile(const Seccomp& seccomp, Text path) {
 SeccompVocabulary seccomp_vocabulary() {
     auto texts = [](const auto& words) {
         std::vector<std::string> all;
+        all.reserve(std::size(words));
         for (const auto& word : words)
             all.emplace_back(word.text);
         return all;

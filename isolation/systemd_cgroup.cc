@@ -123,6 +123,7 @@ Result<Spawned> run_helper(const SystemdHelper& helper, std::vector<std::string>
     if (helper.is_user)
         words.push_back("--user");
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);

@@ -27,7 +27,8 @@ constexpr uint64_t pack(int fd, uint32_t generation) {
 }  // namespace
 
 Result<std::unique_ptr<EpollRing>> EpollRing::open() {
-    return std::unique_ptr<EpollRing>(new EpollRing(TRY(sys::epoll_create(), "set up epoll")));
+    Fd epoll = TRY(sys::epoll_create(), "set up epoll");
+    return std::unique_ptr<EpollRing>(new EpollRing(std::move(epoll)));
 }
 
 // ---- what is asked for --------------------------------------------------------------------------

@@ -141,20 +141,20 @@ void Fleet::start(Entry& entry) {
     if (relay_) {
         auto mount = relay_->open(start.tag);
         if (!mount)
-            return fail_start(entry, std::move(start), std::move(mount).error().in("--notify"));
+            return fail_start(entry, start, std::move(mount).error().in("--notify"));
         start.notify_mount = *mount;
     }
     if (streams_) {
         auto streams = streams_->open(*entry.job, entry.name, start.tag, entry.restarts > 0);
         if (!streams)
-            return fail_start(entry, std::move(start), std::move(streams).error());
+            return fail_start(entry, start, std::move(streams).error());
         start.streams = *streams;
     }
     entry.container = supervisor_->start(std::move(start));
 }
 
 // What it needs could not be opened.
-void Fleet::fail_start(Entry& entry, Start start, Error error) {
+void Fleet::fail_start(Entry& entry, const Start& start, Error error) {
     Outcome outcome;
     outcome.times.request = start.request;
     outcome.cause = Cause::failed;

@@ -232,7 +232,7 @@ class Fleet final : public Handler, public Observer, public SignalReceiver {
     std::string describe_cycle(const Entry& from);
     void start_ready();
     void start(Entry& entry);
-    void fail_start(Entry& entry, Start start, Error error);
+    void fail_start(Entry& entry, const Start& start, Error error);
     void release_dependents(const std::string& name);
     void tell_end(Entry& entry, Outcome&& outcome);
     void go_on_after_end(Entry& entry);

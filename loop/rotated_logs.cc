@@ -170,9 +170,10 @@ size_t RotatedLogs::fitting(const Log& log, std::string_view text) const {
 // Failing, it goes on with the file that there is.
 bool RotatedLogs::rotate(Log& log) {
     auto rotated = try_rotate(log);
-    if (!rotated)
-        trouble(std::move(rotated).error().in("rotate"));
-    return rotated.has_value();
+    if (rotated)
+        return true;
+    trouble(std::move(rotated).error().in("rotate"));
+    return false;
 }
 
 Result<void> RotatedLogs::try_rotate(Log& log) const {
