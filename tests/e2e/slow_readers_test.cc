@@ -1,6 +1,7 @@
 // Who reads what sigil writes, and takes their time: nothing is lost that should not be, nobody
 // else waits, and a stop can be had.
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 
@@ -189,6 +190,29 @@ TEST_F(SlowReaders, OfLinesBlockWhoWritesOnly) {
     for (const std::string& line : lines_of(finished.out))
         EXPECT_TRUE(line == "a | 0123456789012345678901234567890123456789" || line == "b | hello")
             << line;
+}
+
+// What has ended and is not read yet takes its place in the machine's own limit.
+TEST_F(SlowReaders, OfLinesHoldUpStartsBeyondTheMachinesLimit) {
+    constexpr size_t kAtOnce = (400 - 64) / 4;  // of so many descriptors, but for sigil's own
+    const Outputs outputs;
+    SlowReader lines;
+    lines.fill();
+    Start start =
+        sigil_run({"--name", "web", "--count", "150", "--quiet", "--events", outputs.events},
+                  {"echo", "ran"});
+    start.descriptors = {{1, lines.writer()}};
+    start.before_exec = [] {
+        const rlimit few = {400, 400};
+        ::setrlimit(RLIMIT_NOFILE, &few);
+    };
+    Running running(start);
+    EXPECT_TRUE(outputs.await("exited", kAtOnce));
+    EXPECT_TRUE(eventually([&] { return children_of(running.pid()).empty(); }));
+    EXPECT_EQ(EventLog(outputs.events).count("created"), kAtOnce);
+    EXPECT_EQ(lines_of(lines.drain()).size(), 150U);
+    EXPECT_EQ(running.wait().code(), 0);
+    EXPECT_EQ(EventLog(outputs.events).summary("succeeded"), 150);
 }
 
 TEST_F(SlowReaders, OfLinesLoseThemWhereAskedAndAreTold) {
