@@ -135,7 +135,7 @@ class Session final : public loop::FleetObserver,
     std::optional<Metrics> metrics_;
     bool has_failed_ = false;
     bool is_held_ = false;             // starts wait until sigil's own output has room
-    uint64_t most_open_ = UINT64_MAX;  // containers whose output is not out
+    uint64_t most_open_ = UINT64_MAX;  // containers at most whose output is not out
     bool is_summed_up_ = false;
     bool has_given_up_ = false;  // on whoever reads sigil's output
 };

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "core/fd.h"
 
@@ -40,6 +41,9 @@ struct Exit {
     ExitStatus status;
     rusage usage = {};  // of the process and every descendant it waited for
 };
+
+// As execve(2) and posix_spawn(3) take them: they end with a null, and the words outlive them.
+std::vector<char*> pointers_to(const std::vector<std::string>& words);
 
 // "SIGTERM", "SIGRTMIN+3"; "signal 77" for what no kernel sends.
 std::string signal_name(int signal);

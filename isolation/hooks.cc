@@ -26,15 +26,6 @@ namespace {
 
 constexpr size_t kKeptOutput = 512;  // of what a failed hook has written, its end
 
-std::vector<char*> pointers_to(const std::vector<std::string>& words) {
-    std::vector<char*> pointers;
-    pointers.reserve(words.size() + 1);
-    for (const std::string& word : words)
-        pointers.push_back(const_cast<char*>(word.c_str()));
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
 // Where a hook runs that is one of the container's.
 struct Within {
     int process = -1;  // pidfd; none: the hook runs where we do

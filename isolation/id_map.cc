@@ -85,11 +85,7 @@ Result<void> run_helper(const char* program, pid_t pid, std::span<const IdMappin
     for (const IdMapping& line : map)
         for (const uint32_t number : {line.container_id, line.host_id, line.size})
             words.push_back(std::to_string(number));
-    std::vector<char*> argv;
-    argv.reserve(words.size() + 1);
-    for (std::string& word : words)
-        argv.push_back(word.data());
-    argv.push_back(nullptr);
+    const std::vector<char*> argv = pointers_to(words);
     pid_t helper = -1;
     const int error = ::posix_spawnp(&helper, program, nullptr, nullptr, argv.data(), environ);
     if (error != 0)

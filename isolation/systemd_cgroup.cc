@@ -12,6 +12,7 @@
 #include <array>
 
 #include "core/parse.h"
+#include "core/process.h"
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/device_filter.h"
@@ -122,11 +123,7 @@ Result<Spawned> run_helper(const SystemdHelper& helper, std::vector<std::string>
         fmt::format("{}ms", std::chrono::ceil<std::chrono::milliseconds>(helper.timeout).count()));
     if (helper.is_user)
         words.push_back("--user");
-    std::vector<char*> argv;
-    argv.reserve(words.size() + 1);
-    for (std::string& word : words)
-        argv.push_back(word.data());
-    argv.push_back(nullptr);
+    const std::vector<char*> argv = pointers_to(words);
 
     sys::Pipe input = TRY(sys::pipe());
     sys::Pipe output = TRY(sys::pipe());

@@ -223,7 +223,7 @@ void Supervisor::watch(Container& container) {
     auto has_memory = container.cgroup->open_memory_events();
     if (!has_memory)
         observer_.warning(container.subject(), has_memory.error());
-    else if (*has_memory && container.outcome.error)
+    else if (*has_memory && container.outcome.error)  // else once its start is told
         on_memory_events(container);
     if (container.spec().resources.oom_group && !container.outcome.error) {
         // Only now that the container shares no memory with us: the kernel kills every task of the

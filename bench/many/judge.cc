@@ -86,7 +86,7 @@ Section judge_exit(const Setup& setup, const std::vector<Ladder>& ladders) {
     if (own == nullptr || floor == nullptr || own->rungs.empty())
         return section;
     for (int live : {1, own->rungs.back().live}) {
-        for (const char* figure : {"event_p50", "event_p99"}) {
+        for (const char* figure : {"notice_p50", "notice_p99", "event_p50", "event_p99"}) {
             section.add_ratio(fmt::format("sigil-no-init, {} live: {}", live, figure), "floor",
                               own->figure(live, figure), floor->figure(live, figure), kExitToFloor);
         }

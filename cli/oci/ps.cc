@@ -9,6 +9,7 @@
 #include "cli/oci/container.h"
 #include "cli/oci/verb.h"
 #include "core/json_writer.h"
+#include "core/process.h"
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/cgroup_control.h"
@@ -38,10 +39,9 @@ std::string as_json(const std::vector<pid_t>& pids) {
 
 // What ps(1) says, of these processes alone: its options are the user's.
 Result<std::string> output_of_ps(const std::vector<std::string>& options) {
-    std::vector<char*> argv = {const_cast<char*>("ps")};
-    for (const std::string& option : options)
-        argv.push_back(const_cast<char*>(option.c_str()));
-    argv.push_back(nullptr);
+    std::vector<std::string> words = {"ps"};
+    words.insert(words.end(), options.begin(), options.end());
+    const std::vector<char*> argv = pointers_to(words);
     sys::Pipe pipe = TRY(sys::pipe());
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);

@@ -141,7 +141,7 @@ class OciCrashSteps : public OciCrash {
         const Words words = create();
         const Traces before = Traces::now();
         const int most = is_sanitized() ? 30'000 : 3000;
-        const int stride = is_sanitized() ? 67 : in_virtual_machine() ? 17 : 1;
+        const int stride = kill_stride();
         int count = 1;
         for (; count < most && !HasFailure(); count += stride) {
             const KilledRun killed = kill_at_call(words, Counted::its_own, count);

@@ -372,7 +372,7 @@ class SweepSteps : public Sweep {
         const Words words = sigil_run(options, command).command;
         const Traces before = Traces::now();
         const int most = is_sanitized() ? 30'000 : 2000;
-        const int stride = is_sanitized() ? 67 : in_virtual_machine() ? 17 : 1;
+        const int stride = kill_stride();
         int count = 1;
         for (; count < most && !HasFailure(); count += stride) {
             const KilledRun killed = kill_at_call(words, counted, count);

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "files.h"
+#include "machine.h"
 
 namespace sigil::e2e {
 namespace {
@@ -241,6 +242,10 @@ class Tracer {
 
 Finished run_traced(const Start& start, const Trace& trace) {
     return Tracer(trace).run(start);
+}
+
+int kill_stride() {
+    return is_sanitized() ? 67 : in_virtual_machine() ? 17 : 1;
 }
 
 KilledRun kill_at_call(const std::vector<std::string>& command, Counted counted, int count) {

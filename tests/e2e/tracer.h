@@ -58,5 +58,8 @@ struct KilledRun {
 // process that comes from it. Returns when it has ended, and, where those are counted, every
 // process that came from it.
 KilledRun kill_at_call(const std::vector<std::string>& command, Counted counted, int count);
+// How far apart the counts of a test are that goes through all calls: each is a whole run, and a
+// sanitizer makes thousands of them.
+int kill_stride();
 
 }  // namespace sigil::e2e
