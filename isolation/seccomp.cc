@@ -13,7 +13,7 @@
 
 #include "core/parse.h"
 #include "core/try.h"
-#include "isolation/bpf_search.h"
+#include "isolation/filter_writer.h"
 #include "isolation/syscall_table.h"
 
 namespace sigil::isolation {
@@ -314,29 +314,22 @@ class Compiler {
     }
 
     [[nodiscard]] std::vector<sock_filter> code() const {
-        std::vector<sock_filter> code;
-        constexpr uint16_t kEqual = BPF_JMP | BPF_JEQ | BPF_K;
-        code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)));
-        code.push_back(BPF_JUMP(kEqual, AUDIT_ARCH_X86_64, 1, 0));
-        const size_t branch = code.size();
-        code.push_back(BPF_STMT(BPF_JMP | BPF_JA, 0));
-        append_table(native_ranges(), code);
-        code[branch].k = static_cast<uint32_t>(code.size() - branch - 1);
-        if (has_i386_)
-            code.push_back(BPF_JUMP(kEqual, AUDIT_ARCH_I386, 1, 0));
-        code.push_back(BPF_STMT(BPF_RET | BPF_K, kOtherArchitecture));
+        using Label = FilterWriter::Label;
+        FilterWriter writer;
+        Label other = 0;
         if (has_i386_) {
-            // Installing a filter has the kernel run it for each number of both architectures, to
-            // learn which are always allowed, and a number's run ends where more is looked at than
-            // the number (seccomp_is_const_allow() in kernel/seccomp.c). Every start would pay
-            // 10 us for what few commands use: those pay some ten instructions a call.
-            code.push_back(
-                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, instruction_pointer)));
             std::vector<Range> ranges;
             i386_.append_ranges(0, ranges);
-            append_table(ranges, code);
+            // Few commands use it: they pay for each call what every start is spared.
+            const Label i386 = writer.search(ranges, true);
+            other = writer.when_equal(AUDIT_ARCH_I386, i386, writer.give(kOtherArchitecture));
+        } else {
+            other = writer.give(kOtherArchitecture);
         }
-        return code;
+        const Label native = writer.search(native_ranges(), false);
+        writer.when_equal(AUDIT_ARCH_X86_64, native, other);
+        writer.load(offsetof(seccomp_data, arch));
+        return std::move(writer).finish();
     }
 
   private:
@@ -369,11 +362,6 @@ class Compiler {
             ranges.push_back({.first = kX32Bit, .action = kOtherArchitecture});
         ranges.push_back({.first = kNoCall, .action = otherwise_});
         return ranges;
-    }
-
-    static void append_table(const std::vector<Range>& ranges, std::vector<sock_filter>& code) {
-        code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)));
-        append_search(ranges, code);
     }
 
     uint32_t otherwise_;

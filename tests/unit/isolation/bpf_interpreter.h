@@ -32,6 +32,7 @@ inline seccomp_data call_of(int64_t number, std::array<uint64_t, 6> arguments = 
 inline Verdict run_filter(std::span<const sock_filter> code, const seccomp_data& data) {
     Verdict verdict;
     uint32_t accumulator = 0;
+    uint32_t index = 0;
     for (size_t at = 0; at < code.size();) {
         const sock_filter& instruction = code[at++];
         ++verdict.executed;
@@ -44,6 +45,18 @@ inline Verdict run_filter(std::span<const sock_filter> code, const seccomp_data&
                     return verdict;
                 }
                 memcpy(&accumulator, reinterpret_cast<const char*>(&data) + k, 4);
+                break;
+            case BPF_LD | BPF_IMM:
+                accumulator = k;
+                break;
+            case BPF_MISC | BPF_TAX:
+                index = accumulator;
+                break;
+            case BPF_ALU | BPF_LSH | BPF_X:
+                accumulator <<= index;
+                break;
+            case BPF_JMP | BPF_JSET | BPF_X:
+                jump((accumulator & index) != 0);
                 break;
             case BPF_ALU | BPF_AND | BPF_K:
                 accumulator &= k;

@@ -39,6 +39,13 @@ TEST(SeccompDefault, IsPreparedAsItWouldBeCompiled) {
     }
 }
 
+// What each start pays for: of some 45 ranges of calls on x86_64 and 90 on i386.
+TEST(SeccompDefault, IsShort) {
+    const auto program = default_seccomp(default_capabilities());
+    ASSERT_TRUE(program);
+    EXPECT_LE((*program)->instructions.size(), 140U);
+}
+
 TEST(SeccompDefault, GivesCallsWithTheirCapability) {
     struct Grant {
         int capability;

@@ -314,11 +314,34 @@ TEST(SeccompCompile, SearchesInsteadOfTryingEach) {
     EXPECT_LE(most, 30U);
 }
 
+TEST(SeccompCompile, AsksForTheUpperHalfOfManyValuesOnce) {
+    Seccomp seccomp = {.default_action = "SCMP_ACT_ERRNO", .architectures = {"SCMP_ARCH_X86_64"}};
+    constexpr uint64_t kUpper = uint64_t{7} << 32;
+    for (uint64_t value : {uint64_t{1}, uint64_t{2}, kUpper | 3, kUpper | 4, kUpper | 5})
+        seccomp.rules.push_back(
+            {{"personality"}, "SCMP_ACT_ALLOW", {}, {{0, value, 0, "SCMP_CMP_EQ"}}});
+    const auto code = compiled(seccomp);
+    for (uint64_t upper : {uint64_t{0}, kUpper, uint64_t{1} << 32})
+        for (uint64_t lower = 0; lower < 8; ++lower) {
+            const bool is_listed = upper == 0        ? lower == 1 || lower == 2
+                                   : upper == kUpper ? lower >= 3 && lower <= 5
+                                                     : false;
+            EXPECT_EQ(run_filter(code, call_of(__NR_personality, {upper | lower})).action ==
+                          SECCOMP_RET_ALLOW,
+                      is_listed)
+                << upper << " " << lower;
+        }
+    constexpr size_t kOneByOne = 4 * 5;
+    Seccomp without = seccomp;
+    without.rules.clear();
+    EXPECT_LT(code.size() - compiled(without).size(), kOneByOne);
+}
+
 TEST(SeccompCompile, RefusesWhatIsTooLongForTheKernel) {
     Seccomp seccomp = {.default_action = "SCMP_ACT_ALLOW"};
     for (uint64_t value = 0; value < 2000; ++value)
         seccomp.rules.push_back(
-            {{"personality"}, "SCMP_ACT_TRAP", {}, {{0, value, 0, "SCMP_CMP_EQ"}}});
+            {{"personality"}, "SCMP_ACT_TRAP", {}, {{0, value << 32, 0, "SCMP_CMP_EQ"}}});
     EXPECT_NE(error_of(seccomp).find("linux.seccomp.syscalls: 8"), std::string::npos)
         << error_of(seccomp);
     EXPECT_NE(error_of(seccomp).find("the kernel takes 4096"), std::string::npos);
