@@ -48,11 +48,19 @@ std::vector<std::string> command_candidates(const std::string& command,
     return candidates;
 }
 
+// A session comes with a scheduling group of its own (sched_autogroup_create_attach() in
+// kernel/sched/autogroup.c), which costs a start 80 us: the init has one for both, unless the
+// command is to lead it for its terminal.
 void plan_session(const Spec& spec, LaunchPlan& plan) {
-    if (!spec.shares_terminal)
-        plan.target.push_back({.kind = StepKind::new_session});
-    else if (spec.signal_group)
-        plan.target.push_back({.kind = StepKind::own_group, .flags = 1});
+    auto& steps = plan.target;
+    if (spec.shares_terminal) {
+        if (spec.signal_group)
+            steps.push_back({.kind = StepKind::own_group, .flags = 1});
+    } else if (spec.init && !spec.terminal) {
+        steps.push_back({.kind = StepKind::own_group});
+    } else {
+        steps.push_back({.kind = StepKind::new_session});
+    }
 }
 
 // After the session, which it becomes the terminal of, and while we are root still.

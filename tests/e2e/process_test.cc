@@ -294,9 +294,9 @@ TEST_F(Inheritance, TheSessionKeyringIsNotTheCallers) {
         EXPECT_NE(facts_of(options)["keyring"], std::to_string(ours));
 }
 
-TEST_F(Inheritance, WithoutATerminalTheCommandLeadsItsSession) {
+TEST_F(Inheritance, WithoutATerminalTheContainerHasASessionAndTheCommandAGroup) {
     const Facts facts = facts_of({});
-    EXPECT_EQ(facts["sid"], "2");
+    EXPECT_EQ(facts["sid"], "1");
     EXPECT_EQ(facts["pgid"], "2");
     EXPECT_EQ(facts["tty.controlling"], "no");
     const Facts alone = facts_of({"--no-init"});

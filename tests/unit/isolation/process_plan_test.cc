@@ -59,7 +59,7 @@ const Lines kSetup = {"enter root", "new_keyring", "no_new_privileges", "new_ses
                       "die_with_parent"};
 
 const Lines kTarget = {
-    "set_umask",         "new_session",     "change_directory /",
+    "set_umask",         "own_group",       "change_directory /",
     "drop_bounding",     becoming_root(),   "set_capabilities",
     "close_descriptors", "unblock_signals", "exec_command </bin/true>",
 };
@@ -78,6 +78,7 @@ TEST(PlanProcess, WithoutAnInitTheTargetDiesWithTheSupervisor) {
     spec.init = false;
     const LaunchPlan plan = planned(spec);
     Lines expected = kTarget;
+    expected[1] = "new_session";
     // While the supervisor's pidfd is still open.
     expected.insert(std::ranges::find(expected, "close_descriptors"), "die_with_parent");
     EXPECT_EQ(lines_of(plan.target), expected);
@@ -101,7 +102,7 @@ TEST(PlanProcess, KeepsItsSessionOnASharedTerminal) {
     spec.shares_terminal = true;
     const LaunchPlan plan = planned(spec);
     EXPECT_EQ(lines_of(plan.setup), without(kSetup, "new_session"));
-    EXPECT_EQ(lines_of(plan.target), without(kTarget, "new_session"));
+    EXPECT_EQ(lines_of(plan.target), without(kTarget, "own_group"));
 }
 
 TEST(PlanProcess, OwnsAForegroundGroupOnASharedTerminalWithSignalGroup) {
@@ -109,17 +110,27 @@ TEST(PlanProcess, OwnsAForegroundGroupOnASharedTerminalWithSignalGroup) {
     spec.shares_terminal = true;
     spec.signal_group = true;
     const LaunchPlan plan = planned(spec);
-    Lines expected = kTarget;
-    expected[1] = "own_group";
-    EXPECT_EQ(lines_of(plan.target), expected);
+    EXPECT_EQ(lines_of(plan.target), kTarget);
     EXPECT_EQ(find_step(plan.target, StepKind::own_group)->flags, 1U);
 }
 
-// A new session is a new group already.
-TEST(PlanProcess, NeedsNoGroupBesideASession) {
+TEST(PlanProcess, OwnsAGroupInTheSessionOfItsInit) {
     Spec spec = default_spec();
-    spec.signal_group = true;
-    EXPECT_EQ(lines_of(planned(spec).target), kTarget);
+    for (bool is_group : {false, true}) {
+        spec.signal_group = is_group;
+        const LaunchPlan plan = planned(spec);
+        EXPECT_EQ(lines_of(plan.target), kTarget);
+        EXPECT_EQ(find_step(plan.target, StepKind::own_group)->flags, 0U);
+    }
+}
+
+TEST(PlanProcess, LeadsASessionOfItsOwnForItsTerminal) {
+    Spec spec = default_spec();
+    spec.terminal.emplace();
+    Lines expected = kTarget;
+    expected[1] = "new_session";
+    expected.insert(expected.begin() + 2, "open_console");
+    EXPECT_EQ(lines_of(planned(spec).target), expected);
 }
 
 TEST(PlanProcess, TellsTheInitWhomToSignal) {
