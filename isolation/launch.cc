@@ -308,9 +308,10 @@ Error Launch::failed_step(LaunchOutcome& outcome) const {
         return command_failure(std::move(error), report_.interpreter_missing);
     // A limit below what the kernel itself needs to set the container up fails here, in a system
     // call.
-    // ENOSPC: a tmpfs that could not charge a page; E2BIG: the init's arguments found none.
-    const bool no_memory =
-        report_.error == ENOMEM || report_.error == ENOSPC || report_.error == E2BIG;
+    // ENOSPC: a tmpfs that could not charge a page; E2BIG: the init's arguments found none;
+    // ENOBUFS: a network namespace, whose notes of its devices found none (7.2).
+    const bool no_memory = report_.error == ENOMEM || report_.error == ENOSPC ||
+                           report_.error == E2BIG || report_.error == ENOBUFS;
     if (no_memory && request_.spec.resources.memory && outcome.cgroup)
         error = std::move(error).in(fmt::format("--memory {}: too small to start in",
                                                 format_size(*request_.spec.resources.memory)));
