@@ -108,6 +108,10 @@ LaunchOutcome Launch::run() {
     return outcome;
 }
 
+Fd Launch::take_network() {
+    return prepared_ && leaves_network_alone(request_.spec) ? std::move(prepared_->network) : Fd();
+}
+
 void Launch::cancel() {
     // The child reads `cancelled` after the kernel has stored its pid; so whichever of the two
     // comes first is seen by the other side. Nobody reaps it before the outcome is taken over, so
@@ -168,7 +172,7 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
     // One that is ready belongs to the supervisor's user namespace: root of another could not
     // configure it.
     if (site_ && spec.network == Network::none && !has_own_users) {
-        prepared.network = site_->take_network();
+        prepared.network = site_->take_network(spec);
         sources.network = prepared.network.get();
         sources.is_busy = site_->is_busy();
     }

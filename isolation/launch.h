@@ -140,6 +140,9 @@ class Launch {
     Launch& operator=(const Launch&) = delete;
 
     LaunchOutcome run();
+    // After run(): the network namespace that the container was given, if another may have it
+    // afterwards (network_shelf.h).
+    Fd take_network();
     // From any thread, before the outcome was taken over: the launch fails at its next step, and
     // the child is killed if it is there.
     void cancel();

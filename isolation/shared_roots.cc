@@ -12,6 +12,7 @@
 #include "core/try.h"
 #include "isolation/bootstrap.h"
 #include "isolation/launch_plan.h"
+#include "isolation/network_namespace.h"
 #include "isolation/root_tree.h"
 
 namespace sigil::isolation {
@@ -20,6 +21,7 @@ namespace {
 constexpr size_t kMostRoots = 16;
 constexpr size_t kMostAsked = 256;
 constexpr char kSeparator = '\0';
+constexpr int kMostLooks = 2;  // at used network namespaces, before a new one is taken
 
 }  // namespace
 
@@ -70,6 +72,52 @@ void LaunchSite::limit(uint64_t capabilities) {
         bounding_ = capabilities;
 }
 
+Fd LaunchSite::take_network(const Spec& spec) {
+    const bool may_be_used = leaves_network_alone(spec);
+    if (may_be_used)
+        if (Fd used = used_network())
+            return used;
+    if (networks_)
+        if (Fd ready = networks_->take())
+            return ready;
+    return may_be_used && shelf_.has_room() ? new_network() : Fd();
+}
+
+Fd LaunchSite::used_network() {
+    for (int look = 0; look < kMostLooks; ++look) {
+        Fd used = shelf_.next();
+        if (!used)
+            break;
+        is_in_other_network_ = true;
+        const bool is_as_new =
+            sys::setns(used.get(), CLONE_NEWNET).has_value() && shelf_.is_as_new(false);
+        if (!go_home())
+            break;
+        if (is_as_new)
+            return used;
+    }
+    return {};
+}
+
+// Where none can be made, the launch tries by itself and tells.
+Fd LaunchSite::new_network() {
+    is_in_other_network_ = true;
+    Fd made(static_cast<int>(std::max(make_network_namespace(), -1L)));
+    if (made)
+        (void)shelf_.is_as_new(true);
+    if (!go_home())
+        made.reset();
+    return made;
+}
+
+// Until it has worked, no container is cloned: it would have that network.
+Result<void> LaunchSite::go_home() {
+    if (is_in_other_network_)
+        TRY(shelf_.go_home(), "return to the host's network");
+    is_in_other_network_ = false;
+    return {};
+}
+
 Result<void> LaunchSite::go_to_host() {
     if (is_at_host_)
         return {};
@@ -105,6 +153,7 @@ Result<std::shared_ptr<const SharedRoots::Root>> LaunchSite::make(const Spec& sp
 }
 
 Result<bool> LaunchSite::enter(const Spec& spec, bool may_share) {
+    TRY(go_home());
     const std::optional<size_t> mounts = may_share ? shareable_mounts(spec) : std::nullopt;
     auto key = mounts ? key_of(spec, *mounts) : Result<std::string>("");
     if (!mounts || !key) {  // the launch itself tells what is wrong

@@ -24,6 +24,7 @@
 #include "core/fd.h"
 #include "core/spec.h"
 #include "isolation/network_pool.h"
+#include "isolation/network_shelf.h"
 
 namespace sigil::isolation {
 
@@ -57,15 +58,17 @@ class LaunchSite {
   public:
     // The thread must share neither its root nor its directory with another (CLONE_FS).
     // `networks`: may be null.
-    LaunchSite(SharedRoots& roots, NetworkPool* networks) : roots_(roots), networks_(networks) {}
+    LaunchSite(SharedRoots& roots, NetworkPool* networks, NetworkShelf& shelf)
+        : roots_(roots), networks_(networks), shelf_(shelf) {}
 
     // Whether the launches under way keep every processor busy: then a start gains nothing by doing
     // two things at once.
     void set_busy(bool is_busy) { is_busy_ = is_busy; }
     [[nodiscard]] bool is_busy() const { return is_busy_; }
 
-    // A network namespace that is ready, if there is one.
-    Fd take_network() { return networks_ ? networks_->take() : Fd(); }
+    // A network namespace for such a container, if there is one, or one may be made to be lent: one
+    // that others have had only where it leaves_network_alone(). None: it makes its own.
+    Fd take_network(const Spec& spec);
 
     // Drops other capabilities from the thread's bounding set, for good: its containers inherit
     // that, and none of them need pay for it. The thread itself keeps what it has (capabilities(7):
@@ -81,11 +84,16 @@ class LaunchSite {
   private:
     using Root = SharedRoots::Root;
     Result<void> go_to_host();
+    Result<void> go_home();
+    Fd used_network();
+    Fd new_network();
     Result<std::string> key_of(const Spec& spec, size_t mounts) const;
     Result<std::shared_ptr<const Root>> make(const Spec& spec, size_t mounts, std::string key);
 
     SharedRoots& roots_;
     NetworkPool* networks_;
+    NetworkShelf& shelf_;
+    bool is_in_other_network_ = false;
     std::shared_ptr<const Root> here_;  // null: the host's
     bool is_at_host_ = true;
     std::optional<uint64_t> bounding_;

@@ -20,6 +20,8 @@ class Launcher {
     virtual void launch(Token token, const isolation::LaunchRequest& request) = 0;
     // Makes a launch under way fail, if it can still be stopped.
     virtual void cancel(Token token) = 0;
+    // What was launched has ended, and all its processes are gone.
+    virtual void ended(Token) {}
 };
 
 // Launches at once, on the calling thread: for a supervisor of one container, which has nothing

@@ -71,6 +71,7 @@ void LauncherPool::lead(unsigned width) {
     auto set_up = [&]() -> Result<void> {
         TRY(sys::unshare(CLONE_FILES), "unshare the descriptors");
         roots_ = TRY(isolation::SharedRoots::open());
+        shelf_ = TRY(isolation::NetworkShelf::open());
         return {};
     }();
     const bool is_up = set_up.has_value();
@@ -86,20 +87,29 @@ void LauncherPool::lead(unsigned width) {
         work();
     for (std::thread& thread : threads_)
         thread.join();
+    // While this thread lives, whose descriptors they hold.
+    shelf_.reset();
+    networks_.reset();
+    roots_.reset();
 }
 
 void LauncherPool::work() {
     (void)sys::unshare(CLONE_FS);  // ENOMEM: the launches will fail and say so
-    isolation::LaunchSite site(*roots_, networks_ ? &*networks_ : nullptr);
+    isolation::LaunchSite site(*roots_, networks_ ? &*networks_ : nullptr, *shelf_);
     if (context_.bounding)
         site.limit(*context_.bounding);
     for (;;) {
         Task* task;
         {
             std::unique_lock lock(mutex_);
-            work_.wait(lock, [this] { return is_over_ || !queued_.empty(); });
+            work_.wait(lock, [&] { return is_over_ || !queued_.empty() || shelf_->is_untidy(); });
             if (is_over_)
                 return;
+            if (queued_.empty()) {
+                lock.unlock();
+                shelf_->tidy();
+                continue;
+            }
             running_.splice(running_.end(), queued_, queued_.begin());
             task = &running_.back();
             site.set_busy(running_.size() >= processors_);
@@ -118,6 +128,9 @@ void LauncherPool::run(isolation::LaunchSite& site, Task& task) {
             launch.cancel();
     }
     isolation::LaunchOutcome outcome = launch.run();
+    if (!outcome.error)
+        if (Fd network = launch.take_network())
+            shelf_->lend(token.pack(), std::move(network));
     bool is_first;
     {
         const std::lock_guard lock(mutex_);
@@ -154,6 +167,16 @@ void LauncherPool::cancel(Token token) {
                 if (task.launch)
                     task.launch->cancel();
             }
+}
+
+void LauncherPool::ended(Token token) {
+    {
+        const std::lock_guard lock(mutex_);
+        shelf_->come_back(token.pack());
+        if (!shelf_->is_untidy())
+            return;
+    }
+    work_.notify_one();
 }
 
 void LauncherPool::complete(const Completion&) {

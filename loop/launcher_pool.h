@@ -39,6 +39,7 @@ class LauncherPool final : public Launcher, public Handler {
     void attach(Reactor& reactor, Supervisor& supervisor);
     void launch(Token token, const isolation::LaunchRequest& request) override;
     void cancel(Token token) override;
+    void ended(Token token) override;
     void complete(const Completion& completion) override;
 
   private:
@@ -66,6 +67,7 @@ class LauncherPool final : public Launcher, public Handler {
     Supervisor* supervisor_ = nullptr;
     std::unique_ptr<isolation::SharedRoots> roots_;
     std::optional<isolation::NetworkPool> networks_;
+    std::unique_ptr<isolation::NetworkShelf> shelf_;
 
     std::mutex mutex_;
     std::condition_variable work_;     // there is something queued, or it is over

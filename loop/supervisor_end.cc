@@ -115,6 +115,7 @@ void Supervisor::conclude(Container& container) {
 
 void Supervisor::finish(Container& container) {
     --live_;
+    launcher_.ended(container.token);
     observer_.ended(container.subject(), std::move(container.outcome));
     containers_.retire(container.token);
 }

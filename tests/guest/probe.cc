@@ -43,8 +43,8 @@ void wait_forever() {
 
 namespace {
 
-const std::array kTables = {fact_commands, process_commands, signal_commands, file_commands,
-                            notify_commands};
+const std::array kTables = {fact_commands, process_commands, signal_commands,
+                            file_commands, notify_commands,  network_commands};
 
 int usage() {
     fputs("usage: sigil-probe COMMAND [ARGUMENT...]; without one, facts\n\n", stderr);

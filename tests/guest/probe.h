@@ -22,6 +22,7 @@ std::span<const Command> process_commands();
 std::span<const Command> signal_commands();
 std::span<const Command> file_commands();
 std::span<const Command> notify_commands();
+std::span<const Command> network_commands();
 
 // "ok", or "error ENAME" for the current errno: the exit code is 0 or 1.
 int tell(bool succeeded);
