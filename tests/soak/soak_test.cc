@@ -151,8 +151,7 @@ class Soak : public CgroupE2e {
     void await_news(int64_t count) {
         const auto moment = std::chrono::milliseconds(in_virtual_machine() ? 400 : 20);
         const int64_t wanted = model_.taken() + count;
-        for (auto until = Clock::now() + moment;
-             model_.taken() < wanted && Clock::now() < until;) {
+        for (auto until = Clock::now() + moment; model_.taken() < wanted && Clock::now() < until;) {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
             const int64_t before = model_.taken();
             model_.read(outputs_.events);
