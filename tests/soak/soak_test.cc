@@ -60,6 +60,7 @@ class Soak : public CgroupE2e {
 
     void SetUp() override {
         CgroupE2e::SetUp();
+        ::signal(SIGHUP, SIG_DFL);  // else, below nohup(1), no reload would be heard
         RecordProperty("seed", std::to_string(seed_));
         add(anchor_, R"("args":["sleep","100000"])", {});
     }
