@@ -55,6 +55,7 @@ Result<ControlClient> ControlClient::connect_only(const std::string& run) {
         return failure("no 'sigil run' lives below {}", runs_path(globals().root));
     if (clients.size() > 1) {
         std::vector<std::string> names;
+        names.reserve(clients.size());
         for (const ControlClient& client : clients)
             names.push_back(client.run());
         return failure("name a run: {}", fmt::join(names, ", "));
