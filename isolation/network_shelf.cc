@@ -46,7 +46,8 @@ bool NetworkShelf::has_room() {
 
 void NetworkShelf::lend(uint64_t container, Fd network) {
     const std::lock_guard lock(mutex_);
-    lent_.insert_or_assign(container, std::move(network));
+    if (lent_.size() < kMostLent)
+        lent_.insert_or_assign(container, std::move(network));
 }
 
 void NetworkShelf::come_back(uint64_t container) {

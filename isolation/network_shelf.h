@@ -38,7 +38,8 @@ class NetworkShelf {
     Fd next();
     // Whether another may be made to be lent: each launch copies the table that they are open in.
     [[nodiscard]] bool has_room();
-    // Notes that the container of that number has it, which comes back when that is over.
+    // Notes that the container of that number has it, which comes back when that is over. One that
+    // there is no room for (of those made ahead there are more) is the container's for good.
     void lend(uint64_t container, Fd network);
     // The container has ended, all its processes are gone. From any thread; closes nothing.
     void come_back(uint64_t container);

@@ -115,7 +115,8 @@ void Supervisor::conclude(Container& container) {
 
 void Supervisor::finish(Container& container) {
     --live_;
-    launcher_.ended(container.token);
+    if (!container.outcome.error)  // else nobody has seen that its processes are gone
+        launcher_.ended(container.token);
     observer_.ended(container.subject(), std::move(container.outcome));
     containers_.retire(container.token);
 }

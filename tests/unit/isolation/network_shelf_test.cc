@@ -45,6 +45,9 @@ TEST(NetworkShelf, HasRoomForSoManyOut) {
         shelf->lend(lent++, some());
     EXPECT_GE(lent, 8U);
     EXPECT_LE(lent, 64U) << "each launch copies the table that they are in";
+    shelf->lend(lent, some());  // of those made ahead
+    shelf->come_back(lent);
+    EXPECT_FALSE(shelf->next()) << "it was one too many";
     shelf->come_back(0);
     EXPECT_TRUE(shelf->has_room());
 }
