@@ -86,6 +86,9 @@ std::vector<Bound> Capacity::bounds(const RunRequest& request) {
     const uint64_t pids = std::min({number_in("/proc/sys/kernel/pid_max"),
                                     number_in("/proc/sys/kernel/threads-max"), own_limit});
     const uint64_t memory = available_memory();
+    // Each that --warm keeps ready is a process and a container's share of the kernel's memory.
+    const uint64_t for_parked = request.warm * kKernelMemory;
+    const uint64_t other_processes = kOwnProcesses + request.warm;
     std::vector<Bound> bounds;
     auto add = [&bounds](const char* name, std::string value, uint64_t containers) {
         bounds.push_back({name, std::move(value), std::max<uint64_t>(containers, 1)});
@@ -93,8 +96,9 @@ std::vector<Bound> Capacity::bounds(const RunRequest& request) {
     add("open files", fmt::format("{:L}", files.rlim_max),
         (std::max(files.rlim_max, kOwnFiles) - kOwnFiles) / files_of_each(request));
     add("processes", fmt::format("{:L}", pids),
-        (std::max(pids, kOwnProcesses) - kOwnProcesses) / kProcesses);
-    add("available memory", format_size(memory), memory / kKernelMemory);
+        (std::max(pids, other_processes) - other_processes) / kProcesses);
+    add("available memory", format_size(memory),
+        (std::max(memory, for_parked) - for_parked) / kKernelMemory);
     return bounds;
 }
 

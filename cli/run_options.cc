@@ -231,7 +231,9 @@ constexpr std::array kOptions = {
     Option<Request>{nullptr, "fail-fast", 0, nullptr,
                     "Once one has failed, start no more and stop the rest",
                     [](Request& r, Text v) { return set_flag(r.fail_fast, v); }, true},
-    Option<Request>{nullptr, "warm", 0, "N", "Keep this many network namespaces ready; default: 0",
+    Option<Request>{nullptr, "warm", 0, "N",
+                    "Keep this many containers ready but for their command,\n"
+                    "and as many network namespaces; default: 0",
                     [](Request& r, Text v) -> Result<void> {
                         r.warm = TRY(parse_number(v, kMostWarm));
                         return {};

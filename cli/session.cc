@@ -206,6 +206,8 @@ Result<int> Session::run() {
         own_terminal_->restore();
     if (!turned)
         supervisor_->abandon();
+    if (pool_)
+        pool_->discard_parked();
     context_.cgroup_parents->remove_made();
     context_.user_ranges->release();
     if (control_)

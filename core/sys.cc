@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -286,6 +287,24 @@ Result<SocketPair> socket_pair(int type) {
     if (result < 0)
         return failed(result, "socketpair");
     return SocketPair{Fd(ends[0]), Fd(ends[1])};
+}
+
+Result<void> send_descriptors(int socket, std::string_view bytes,
+                              std::span<const int> descriptors) {
+    iovec content = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
+    std::vector<uint64_t> control(CMSG_SPACE(descriptors.size_bytes()) / sizeof(uint64_t));
+    static_assert(alignof(cmsghdr) == alignof(uint64_t));
+    msghdr header = {};
+    header.msg_iov = &content;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    ::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
+    return nothing(raw::call(__NR_sendmsg, socket, &header, MSG_NOSIGNAL), "sendmsg");
 }
 
 Result<termios> terminal_modes(int fd) {

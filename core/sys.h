@@ -111,6 +111,8 @@ struct SocketPair {
     Fd child;
 };
 Result<SocketPair> socket_pair(int type);
+// Bytes, at least one, and descriptors beside them (unix(7), SCM_RIGHTS), over a Unix socket.
+Result<void> send_descriptors(int socket, std::string_view bytes, std::span<const int> descriptors);
 // Of a terminal (termios(3), ioctl_tty(2)). New modes hold at once.
 Result<termios> terminal_modes(int fd);
 Result<void> set_terminal_modes(int fd, const termios& modes);
@@ -159,6 +161,8 @@ Result<std::optional<Exit>> wait_exited(int pidfd);
 Result<std::optional<Exit>> peek_exited(int pidfd);
 // Waits until a child that is dying is dead, all its threads too, and leaves it to be reaped.
 Result<void> await_death(pid_t pid);
+// The same, and reaps it.
+Result<void> reap(pid_t pid);
 // A copy of the descriptor `number` of the process's main thread.
 Result<Fd> pidfd_getfd(int pidfd, int number);
 
@@ -171,6 +175,7 @@ Result<Fd> fsmount(int filesystem, uint64_t attributes);
 Result<void> mount_setattr(int fd, unsigned flags, const mount_attr& attributes);
 Result<void> unshare(int flags);
 Result<void> setns(int fd, int kind);
+Result<void> sethostname(const std::string& name);
 Result<void> set_dumpable(bool dumpable);
 // What the kernel returns: a descriptor, for the commands that make or open one (close-on-exec
 // always).

@@ -136,6 +136,12 @@ Result<void> await_death(pid_t pid) {
         "waitid");
 }
 
+Result<void> reap(pid_t pid) {
+    siginfo_t info = {};
+    return nothing(retry_interrupted(__NR_waitid, P_PID, pid, &info, WEXITED | __WALL, nullptr),
+                   "waitid");
+}
+
 Result<Fd> pidfd_getfd(int pidfd, int number) {
     return descriptor(raw::call(__NR_pidfd_getfd, pidfd, number, 0), "pidfd_getfd");
 }
@@ -146,6 +152,10 @@ Result<void> unshare(int flags) {
 
 Result<void> setns(int fd, int kind) {
     return nothing(raw::call(__NR_setns, fd, kind), "setns");
+}
+
+Result<void> sethostname(const std::string& name) {
+    return nothing(raw::call(__NR_sethostname, name.c_str(), name.size()), "sethostname");
 }
 
 Result<void> set_dumpable(bool dumpable) {

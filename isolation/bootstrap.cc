@@ -172,6 +172,11 @@ long run(Child& child, const Step& step) {
             return raw::call(__NR_fcntl, step.fd, F_SETFD, 0);
         case StepKind::move_descriptor:
             return raw::call(__NR_dup3, step.fd, step.fd2, 0) < 0 ? -EBADF : kDone;
+        case StepKind::move_passed:
+            return raw::call(__NR_dup3, child.plan->passed[static_cast<size_t>(step.fd)], step.fd2,
+                             0) < 0
+                       ? -EBADF
+                       : kDone;
         case StepKind::close_descriptors:
             return raw::call(__NR_close_range, step.flags, step.device, 0);
         case StepKind::close_on_exec:
@@ -251,9 +256,14 @@ void fork_target(Child& child) {
         report.fork_failed = true;
         report.failed.store(true, std::memory_order_release);
     }
-    if (report.failed.load(std::memory_order_acquire))
+    if (report.failed.load(std::memory_order_acquire)) {
+        if (child.plan->channel >= 0)  // the command's process may not have been let tell
+            tell_failure(child.plan->channel, report);
         leave();
+    }
     report.executed_ns = now_ns();
+    if (child.plan->channel >= 0)
+        tell_executed(child.plan->channel, report);
 }
 
 }  // namespace
@@ -276,13 +286,17 @@ void run_bootstrap(const Bootstrap& bootstrap) {
     child.places[static_cast<size_t>(Place::root)] = bootstrap.root;
     run_steps(child, bootstrap.setup, Phase::setup);
     bootstrap.report->isolated_ns = now_ns();
-    if (!bootstrap.init.empty()) {
+    Bootstrap whole = bootstrap;
+    child.plan = &whole;
+    if (whole.await_rest && whole.await_rest(whole) < 0)
+        leave();
+    if (!whole.init.empty()) {
         const int place = child.place;
         fork_target(child);
         child.place = place;  // the command's process has moved, PID 1 has not
-        run_steps(child, bootstrap.init, Phase::init);
+        run_steps(child, whole.init, Phase::init);
     }
-    run_steps(child, bootstrap.target, Phase::target);
+    run_steps(child, whole.target, Phase::target);
     leave();
 }
 

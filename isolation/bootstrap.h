@@ -14,10 +14,14 @@
 //        ◀── vfork ends ── waits for the command, forwards signals
 //
 // Without an init, PID 1 goes on with the target steps itself.
+//
+// A container that is made ahead of need (parked.h) does the setup steps and then waits; the others
+// come with its command.
 #pragma once
 
 #include <stdint.h>
 
+#include <array>
 #include <atomic>
 #include <span>
 
@@ -40,11 +44,17 @@ struct LaunchReport {
     uint64_t executed_ns = 0;          // the command's execve has returned into it
 };
 
+inline constexpr int kMostPassed = 3;
+
 struct Bootstrap {
     std::span<const Step> setup;
     std::span<const Step> target;
     std::span<const Step> init;  // empty: the target is PID 1
-    int root = -1;               // the root's tree; none where a step opens it
+    // Where target and init come after the setup: waits for them, and fills them and `passed` in.
+    // -errno: there is nobody to wait for.
+    long (*await_rest)(Bootstrap& rest) = nullptr;
+    std::array<int, kMostPassed> passed = {-1, -1, -1};  // descriptors that came with them
+    int root = -1;  // the root's tree; none where a step opens it
     LaunchReport* report = nullptr;
     int channel = -1;              // to a parent that does not share our memory: see meeting.h
     char* second_stack = nullptr;  // for the command's process and the network helper

@@ -17,6 +17,7 @@ namespace {
 constexpr std::array kNames = {"trusted.sigil", "user.sigil"};
 constexpr std::string_view kCapabilities = "capabilities=";
 constexpr std::string_view kUnfiltered = "unfiltered";
+constexpr std::string_view kName = "name=";
 
 // Errors of a kernel or a user without such attributes.
 bool is_unsupported(int error) {
@@ -30,8 +31,12 @@ ContainerNote note_of(const Spec& spec) {
 }
 
 std::string as_text(const ContainerNote& note) {
-    return fmt::format("{}{:x}{}{}", kCapabilities, note.capabilities, note.is_filtered ? "" : " ",
-                       note.is_filtered ? "" : kUnfiltered);
+    std::string text = fmt::format("{}{:x}", kCapabilities, note.capabilities);
+    if (!note.is_filtered)
+        text.append(" ").append(kUnfiltered);
+    if (!note.name.empty())
+        text.append(" ").append(kName).append(note.name);
+    return text;
 }
 
 Result<ContainerNote> parse_note(std::string_view text) {
@@ -39,6 +44,8 @@ Result<ContainerNote> parse_note(std::string_view text) {
     for (std::string_view word : words_of(text)) {
         if (word == kUnfiltered)
             note.is_filtered = false;
+        if (word.starts_with(kName))
+            note.name = word.substr(kName.size());
         if (!word.starts_with(kCapabilities))
             continue;
         word.remove_prefix(kCapabilities.size());
@@ -65,7 +72,7 @@ Result<void> write_note(int cgroup, const ContainerNote& note) {
 
 Result<ContainerNote> read_note(int cgroup) {
     for (const char* name : kNames) {
-        std::array<char, 128> text;
+        std::array<char, 256> text;
         const ssize_t size = ::fgetxattr(cgroup, name, text.data(), text.size());
         if (size >= 0)
             return TRY(parse_note({text.data(), static_cast<size_t>(size)}), "{}", name);

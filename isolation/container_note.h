@@ -16,6 +16,7 @@ namespace sigil::isolation {
 struct ContainerNote {
     CapabilitySet capabilities = default_capabilities();
     bool is_filtered = true;  // its system calls
+    std::string name;         // of one whose cgroup was made before it had one; else empty
     bool operator==(const ContainerNote&) const = default;
 };
 

@@ -49,10 +49,6 @@ Stacks& stacks() {
     run_bootstrap(*static_cast<const Bootstrap*>(bootstrap));
 }
 
-Time as_time(uint64_t nanoseconds) {
-    return Time(static_cast<int64_t>(nanoseconds));
-}
-
 // An error of the command's execve: with the exit code that shells have for it.
 Error command_failure(Error error, bool interpreter_missing) {
     if (!error.is(ENOENT))
@@ -100,7 +96,9 @@ LaunchOutcome Launch::run() {
     LaunchOutcome outcome;
     auto done = request_.spec.oci ? prepare_bundle(outcome) : prepare(outcome);
     if (done)
-        done = prepared_->child ? clone_staged(outcome) : clone(outcome);
+        done = prepared_->parked  ? await_command(outcome)
+               : prepared_->child ? clone_staged(outcome)
+                                  : clone(outcome);
     if (!done)
         outcome.error = std::move(done).error();
     if (outcome.cgroup)
@@ -169,13 +167,6 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
     TRY(open_root(outcome, sources));
     sources.has_cgroup2 = context_.cgroups != nullptr;
     const bool has_own_users = prepared.users.has_value();
-    // One that is ready belongs to the supervisor's user namespace: root of another could not
-    // configure it.
-    if (site_ && spec.network == Network::none && !has_own_users) {
-        prepared.network = site_->take_network(spec);
-        sources.network = prepared.network.get();
-        sources.is_busy = site_->is_busy();
-    }
     const std::string& hostname = spec.hostname.empty() ? request_.name : spec.hostname;
     ProcessSources process = {
         .ignored_signals = context_.ignored_signals,
@@ -195,6 +186,20 @@ Result<void> Launch::prepare(LaunchOutcome& outcome) {
         process.terminal = prepared.terminal->child.get();
     }
     TRY(open_notify(prepared, sources, process));
+    if (!is_parking_ && take_parked(outcome, process, hostname))
+        return {};
+    if (is_parking_) {
+        prepared.child.emplace(TRY(StagedChild::open(-1)));
+        process.channel = prepared.child->channel();
+        process.is_parked = true;
+    }
+    // One that is ready belongs to the supervisor's user namespace: root of another could not
+    // configure it.
+    if (site_ && spec.network == Network::none && !has_own_users) {
+        prepared.network = site_->take_network(spec);
+        sources.network = prepared.network.get();
+        sources.is_busy = is_parking_ || site_->is_busy();
+    }
     TRY(plan_mounts(spec, hostname, sources, prepared.plan));
     plan_process(spec, process, prepared.plan);
     return make_cgroup(outcome);
@@ -235,8 +240,8 @@ Result<void> Launch::clone(LaunchOutcome& outcome) {
             Error::from_errno(static_cast<int>(-pid), "clone3").in("create the container"));
     outcome.process = Process{static_cast<pid_t>(pid), Fd(pidfd)};
     await_others(outcome.process->pid);
-    outcome.times.isolated = as_time(report_.isolated_ns);
-    outcome.times.executed = report_.executed_ns ? as_time(report_.executed_ns) : returned;
+    outcome.times.isolated = time_of(report_.isolated_ns);
+    outcome.times.executed = report_.executed_ns ? time_of(report_.executed_ns) : returned;
     if (report_.failed.load(std::memory_order_acquire))
         return tl::unexpected(failed_step(outcome));
     return request_.spec.terminal ? receive_terminal(outcome) : Result<void>();
@@ -292,6 +297,15 @@ Result<void> Launch::receive_terminal(LaunchOutcome& outcome) {
 
 Error execution_failure(const StageMessage& message, const Spec& spec) {
     return bundle_command_failure(message.error, spec.args[0], message.interpreter_missing != 0);
+}
+
+Error Launch::failed_step(LaunchOutcome& outcome, const StageMessage& message) {
+    report_.phase = static_cast<Phase>(message.phase);
+    report_.step = message.step;
+    report_.error = message.error;
+    report_.interpreter_missing = message.interpreter_missing != 0;
+    report_.fork_failed = message.fork_failed != 0;
+    return failed_step(outcome);
 }
 
 // The child's report in the user's words.

@@ -28,6 +28,7 @@
 #include "isolation/device_filter.h"
 #include "isolation/launch_plan.h"
 #include "isolation/meeting.h"
+#include "isolation/parked.h"
 #include "isolation/rootless.h"
 #include "isolation/seccomp_programs.h"
 #include "isolation/user_ranges.h"
@@ -143,6 +144,9 @@ class Launch {
     // After run(): the network namespace that the container was given, if another may have it
     // afterwards (network_shelf.h).
     Fd take_network();
+    // Instead of run(): makes the container, but for the command; the request's spec is a
+    // parked_spec().
+    Result<ParkedContainer> park();
     // From any thread, before the outcome was taken over: the launch fails at its next step, and
     // the child is killed if it is there.
     void cancel();
@@ -168,15 +172,21 @@ class Launch {
     Result<void> open_streams(Prepared& prepared, ProcessSources& process);
     void give_pipes(const ProcessSources& process) const;
     Result<void> open_notify(Prepared& prepared, OpenedSources& sources, ProcessSources& process);
+    bool take_parked(LaunchOutcome& outcome, ProcessSources process, const std::string& hostname);
+    Result<void> hand_over(ParkedContainer& parked, const LaunchPlan& plan) const;
+    Result<void> await_command(LaunchOutcome& outcome);
     Result<void> clone(LaunchOutcome& outcome);
     void await_others(pid_t pid) const;
     long start_child(clone_args& arguments, int cgroup, const Bootstrap& bootstrap);
     Result<void> receive_terminal(LaunchOutcome& outcome);
     Error failed_step(LaunchOutcome& outcome) const;
+    // The same of one that the child has told.
+    Error failed_step(LaunchOutcome& outcome, const StageMessage& message);
 
     const LaunchContext& context_;
     const LaunchRequest request_;
     LaunchSite* site_;
+    bool is_parking_ = false;
     LaunchReport report_;
     std::atomic<pid_t> pid_ = -1;  // written by the kernel before the child runs
     std::unique_ptr<Prepared, void (*)(Prepared*)> prepared_{nullptr, nullptr};

@@ -326,13 +326,8 @@ Result<void> Launch::accompany(LaunchOutcome& outcome) {
 // What the child has come to.
 Result<void> Launch::heed(StagedWord& word, LaunchOutcome& outcome) {
     const Oci& oci = *request_.spec.oci;
-    if (word.meeting == Meeting::failed) {
-        report_.phase = static_cast<Phase>(word.message.phase);
-        report_.step = word.message.step;
-        report_.error = word.message.error;
-        report_.interpreter_missing = word.message.interpreter_missing != 0;
-        return tl::unexpected(failed_step(outcome));
-    }
+    if (word.meeting == Meeting::failed)
+        return tl::unexpected(failed_step(outcome, word.message));
     const bool joins = request_.bundle->join != nullptr;
     if (word.meeting == Meeting::namespaces && !joins && is_new(oci, NamespaceKind::user))
         TRY(write_id_maps(outcome.process->pid, oci.uid_mappings, oci.gid_mappings));

@@ -121,6 +121,9 @@ struct ProcessSources {
     int start_socket = -1;             // and then the command waits there to be started
     int channel = -1;                  // to the parent: closed by the execve alone
     std::optional<uint64_t> bounding;  // the set that whoever clones is known to have
+    // Made ahead of need: the setup is done before the rest is known, and the streams come with
+    // that.
+    bool is_parked = false;
 };
 
 // The bounding set that a launcher of such containers may have itself, so that they inherit it:

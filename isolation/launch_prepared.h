@@ -11,12 +11,17 @@
 #include "isolation/launch.h"
 #include "isolation/launch_plan.h"
 #include "isolation/namespaces.h"
+#include "isolation/parked.h"
 #include "isolation/root_tree.h"
 #include "isolation/rootless.h"
 #include "isolation/staged.h"
 #include "isolation/systemd_cgroup.h"
 
 namespace sigil::isolation {
+
+inline Time time_of(uint64_t nanoseconds) {
+    return Time(static_cast<int64_t>(nanoseconds));
+}
 
 struct Launch::Prepared {
     RootTrees trees;
@@ -33,7 +38,8 @@ struct Launch::Prepared {
     std::vector<JoinedNamespace> joined;
     std::shared_ptr<const SeccompProgram> filter;  // null: none
     std::optional<SystemdScope> scope;
-    std::optional<StagedChild> child;  // it goes through the stage
+    std::optional<StagedChild> child;       // it goes through the stage
+    std::optional<ParkedContainer> parked;  // it is there already
 };
 
 }  // namespace sigil::isolation

@@ -8,6 +8,7 @@
 #include "core/json_writer.h"
 #include "core/parse.h"
 #include "core/state.h"
+#include "core/sys.h"
 #include "core/try.h"
 
 namespace sigil::isolation {
@@ -27,21 +28,7 @@ Result<void> send_descriptor(const std::string& socket_path, int fd, std::string
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return tl::unexpected(
             Error::from_errno(errno, "connect").in(fmt::format("connect to {}", socket_path)));
-    iovec bytes = {.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-    msghdr header = {};
-    header.msg_iov = &bytes;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-    cmsghdr* rights = CMSG_FIRSTHDR(&header);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof fd);
-    ::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-    if (::sendmsg(socket.get(), &header, MSG_NOSIGNAL) < 0)
-        return tl::unexpected(Error::from_errno(errno, "sendmsg"));
-    return {};
+    return sys::send_descriptors(socket.get(), text, {&fd, 1});
 }
 
 Result<void> send_listener(const Seccomp& seccomp, std::string_view state, pid_t pid,

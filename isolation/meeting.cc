@@ -11,6 +11,8 @@
 namespace sigil::isolation {
 namespace {
 
+constexpr size_t kMostDescriptors = 1 + kMostPassed;
+
 long send(int channel, const StageMessage& message) {
     long sent = raw::call(__NR_sendto, channel, &message, sizeof message, MSG_NOSIGNAL, nullptr, 0);
     return sent < 0 ? sent : 0;
@@ -81,7 +83,41 @@ void tell_failure(int channel, const LaunchReport& report) {
                          .phase = static_cast<uint32_t>(report.phase),
                          .step = report.step,
                          .error = report.error,
-                         .interpreter_missing = report.interpreter_missing});
+                         .interpreter_missing = report.interpreter_missing,
+                         .fork_failed = report.fork_failed});
+}
+
+void tell_executed(int channel, const LaunchReport& report) {
+    (void)send(channel, {.meeting = static_cast<uint32_t>(Meeting::executed),
+                         .executed_ns = report.executed_ns});
+}
+
+long await_descriptors(int channel, int* descriptors, size_t most) {
+    if (long sent = send(channel, {.meeting = static_cast<uint32_t>(Meeting::parked)}); sent < 0)
+        return sent;
+    char word = 0;
+    iovec bytes = {.iov_base = &word, .iov_len = 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMostDescriptors)];
+    msghdr header = {};
+    header.msg_iov = &bytes;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    long count;
+    do
+        count = raw::call(__NR_recvmsg, channel, &header, MSG_CMSG_CLOEXEC);
+    while (count == -EINTR);
+    if (count <= 0)
+        return count < 0 ? count : -ECANCELED;
+    const auto* rights = reinterpret_cast<const cmsghdr*>(control);
+    if (header.msg_controllen < sizeof *rights || rights->cmsg_level != SOL_SOCKET ||
+        rights->cmsg_type != SCM_RIGHTS)
+        return -EBADMSG;
+    const size_t arrived = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    const int* from = reinterpret_cast<const int*>(CMSG_DATA(rights));
+    for (size_t index = 0; index < arrived && index < most; ++index)
+        descriptors[index] = from[index];
+    return static_cast<long>(arrived < most ? arrived : most);
 }
 
 }  // namespace sigil::isolation

@@ -14,9 +14,17 @@
 //     `start` connects, writes a byte ────────────▶ execve
 //        ◀── end of file: executed, or failed ─────┘
 //
+// One that is made ahead of need (parked.h) waits in between:
+//
+//        ◀── reached parked ────────────────────── waits
+//        │ ── the rest of the plan, descriptors ─▶ starts the command
+//        ◀── executed ──────────────────────────── executes the init
+//        ◀── end of file: executed, or failed ─────┘
+//
 // A failed step is told on whatever the stage talks on at that time, and the stage exits.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 namespace sigil::isolation {
@@ -30,6 +38,8 @@ enum class Meeting : uint32_t {
     console,     // with a descriptor: the terminal's master
     listener,    // with a descriptor: seccomp's
     ready,       // all is done but the execve; told, not waited for
+    parked,      // the container is there; what is to run in it is waited for
+    executed,    // its command runs, the init does not yet; told, not waited for
 };
 
 // One packet from the stage.
@@ -39,6 +49,8 @@ struct StageMessage {
     uint32_t step;
     int32_t error;
     uint32_t interpreter_missing;
+    uint32_t fork_failed;
+    uint64_t executed_ns;
 };
 
 // The child's half: raw system calls alone. All return 0 or -errno.
@@ -52,5 +64,9 @@ long hand_over(int channel, uint32_t meeting, int fd);
 // takes the channel's place.
 long await_start(int channel, int listener);
 void tell_failure(int channel, const LaunchReport& report);
+void tell_executed(int channel, const LaunchReport& report);
+// Tells that it is parked and waits for descriptors, of which there are at most `most`. Returns how
+// many came.
+long await_descriptors(int channel, int* descriptors, size_t most);
 
 }  // namespace sigil::isolation

@@ -125,7 +125,7 @@ void plan_target(const Spec& spec, const ProcessSources& sources, LaunchPlan& pl
     if (!spec.init)  // after set_ids: a change of credentials clears the request (prctl(2))
         steps.push_back({.kind = StepKind::die_with_parent, .fd = sources.supervisor});
     plan_streams(sources, plan);
-    plan_descriptors(spec.passed_fds, "--pass-fd", plan);
+    plan_descriptors(spec.passed_fds, "--pass-fd", plan, {sources.channel});
     plan_signals(sources, plan);
     if (spec.no_new_privileges && !shares_filter(spec))
         plan_seccomp(spec, steps, plan);
@@ -225,11 +225,13 @@ void plan_descriptors(std::vector<int> passed, std::string_view origin, LaunchPl
 }
 
 void plan_streams(const ProcessSources& sources, LaunchPlan& plan) {
+    int passed = 0;
     for (int number = 0; number < kStreams; ++number)
         if (sources.streams[static_cast<size_t>(number)] >= 0)
-            plan.target.push_back({.kind = StepKind::move_descriptor,
-                                   .fd = sources.streams[static_cast<size_t>(number)],
-                                   .fd2 = number});
+            plan.target.push_back(
+                {.kind = sources.is_parked ? StepKind::move_passed : StepKind::move_descriptor,
+                 .fd = sources.is_parked ? passed++ : sources.streams[static_cast<size_t>(number)],
+                 .fd2 = number});
 }
 
 void plan_signals(const ProcessSources& sources, LaunchPlan& plan) {
@@ -259,6 +261,9 @@ void plan_process(const Spec& spec, const ProcessSources& sources, LaunchPlan& p
     plan.setup.push_back({.kind = StepKind::new_keyring});
     if (spec.no_new_privileges)
         plan.setup.push_back({.kind = StepKind::no_new_privileges});
+    // Those that come with the command need not.
+    if (sources.is_parked)
+        plan.setup.push_back({.kind = StepKind::drop_bounding, .flags = bounding_of(spec)});
     plan_target(spec, sources, plan);
     if (spec.init)
         plan_init(spec, sources, plan);

@@ -30,6 +30,8 @@ Result<std::unique_ptr<SharedRoots>> SharedRoots::open() {
     roots->host_namespace_ =
         TRY(sys::open(AT_FDCWD, "/proc/thread-self/ns/mnt", O_RDONLY), "open the mount namespace");
     roots->host_root_ = TRY(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY), "open the root");
+    roots->own_hostname_ =
+        TRY(sys::open(AT_FDCWD, "/proc/thread-self/ns/uts", O_RDONLY), "open the UTS namespace");
     return roots;
 }
 
@@ -49,14 +51,22 @@ bool SharedRoots::is_known(const std::string& key) {
 }
 
 // Which containers can share a root: the same directory under the same path, with the same binds.
-Result<std::string> LaunchSite::key_of(const Spec& spec, size_t mounts) const {
-    Fd rootfs = TRY(sys::openat2(roots_.host_root_.get(), spec.rootfs.c_str(), O_PATH | O_DIRECTORY,
-                                 RESOLVE_IN_ROOT));
-    const struct statx facts = TRY(sys::stat(rootfs.get(), "", AT_EMPTY_PATH));
+// Empty: it can share none, or there is no such directory; then the launch itself tells so.
+std::string LaunchSite::key_of(const Spec& spec) const {
+    const std::optional<size_t> mounts = shareable_mounts(spec);
+    if (!mounts)
+        return {};
+    const auto rootfs = sys::openat2(roots_.host_root_.get(), spec.rootfs.c_str(),
+                                     O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
+    if (!rootfs)
+        return {};
+    const auto facts = sys::stat(rootfs->get(), "", AT_EMPTY_PATH);
+    if (!facts)
+        return {};
     std::string key = fmt::format(
-        "{}:{}:{}:{}{}{}", facts.stx_dev_major, facts.stx_dev_minor, facts.stx_ino,
+        "{}:{}:{}:{}{}{}", facts->stx_dev_major, facts->stx_dev_minor, facts->stx_ino,
         spec.read_only_root ? "ro:" : "rw:", shares_sysfs(spec) ? "sys:" : "", spec.rootfs);
-    for (size_t index = 0; index < mounts; ++index) {
+    for (size_t index = 0; index < *mounts; ++index) {
         const Mount& mount = spec.mounts[index];
         key.append(1, kSeparator).append(mount.source).append(1, kSeparator).append(mount.target);
         for (const std::string& option : mount.options)
@@ -110,11 +120,52 @@ Fd LaunchSite::new_network() {
     return made;
 }
 
-// Until it has worked, no container is cloned: it would have that network.
+std::optional<ParkedContainer> LaunchSite::take_parked(const Spec& spec,
+                                                       const std::string& hostname) {
+    auto shape = parked_ && !key_.empty() ? parked_spec(spec) : std::nullopt;
+    if (!shape)
+        return std::nullopt;
+    auto taken = parked_->take({std::move(*shape), key_}, here_ ? places(spec) : "");
+    if (!taken || name_host(taken->pid, hostname))
+        return taken;
+    discard(std::move(*taken));
+    return std::nullopt;
+}
+
+std::string LaunchSite::places(const Spec& spec) const {
+    std::string all;
+    auto add = [&all](const char* path) {
+        if (const auto facts = sys::stat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW))
+            all += fmt::format("{}:{}:{} ", facts->stx_dev_major, facts->stx_dev_minor,
+                               facts->stx_ino);
+    };
+    for (const char* path : {"/proc", "/dev", "/sys"})
+        add(path);
+    for (size_t index = shareable_mounts(spec).value_or(0); index < spec.mounts.size(); ++index)
+        add(spec.mounts[index].target.c_str());
+    return all;
+}
+
+// From here: the filter that it has may forbid it to do so itself.
+Result<void> LaunchSite::name_host(pid_t pid, const std::string& hostname) {
+    const Fd process = TRY(sys::pidfd_open(pid));
+    has_other_hostname_ = true;
+    auto named = [&]() -> Result<void> {
+        TRY(sys::setns(process.get(), CLONE_NEWUTS));
+        return sys::sethostname(hostname);
+    }();
+    TRY(go_home());
+    return named;
+}
+
+// Until it has worked, no container is cloned: it would have that network, or that hostname.
 Result<void> LaunchSite::go_home() {
     if (is_in_other_network_)
         TRY(shelf_.go_home(), "return to the host's network");
     is_in_other_network_ = false;
+    if (has_other_hostname_)
+        TRY(sys::setns(roots_.own_hostname_.get(), CLONE_NEWUTS), "return to the host's hostname");
+    has_other_hostname_ = false;
     return {};
 }
 
@@ -131,17 +182,16 @@ Result<void> LaunchSite::go_to_host() {
 }
 
 // Afterwards the thread stands in it.
-Result<std::shared_ptr<const SharedRoots::Root>> LaunchSite::make(const Spec& spec, size_t mounts,
-                                                                  std::string key) {
+Result<std::shared_ptr<const SharedRoots::Root>> LaunchSite::make(const Spec& spec) {
     TRY(go_to_host());
     is_at_host_ = false;
     TRY(sys::unshare(CLONE_NEWNS));
     auto root = std::make_shared<Root>();
-    root->key = std::move(key);
+    root->key = key_;
     root->mount_namespace =
         TRY(sys::open(roots_.host_root_.get(), "proc/thread-self/ns/mnt", O_RDONLY));
     OpenedSources sources;
-    RootTrees trees = TRY(RootTrees::open(spec, mounts, -1, sources));
+    RootTrees trees = TRY(RootTrees::open(spec, shareable_mounts(spec).value_or(0), -1, sources));
     LaunchPlan plan;
     TRY(plan_shared_root(spec, sources, plan));
     LaunchReport report;
@@ -154,23 +204,21 @@ Result<std::shared_ptr<const SharedRoots::Root>> LaunchSite::make(const Spec& sp
 
 Result<bool> LaunchSite::enter(const Spec& spec, bool may_share) {
     TRY(go_home());
-    const std::optional<size_t> mounts = may_share ? shareable_mounts(spec) : std::nullopt;
-    auto key = mounts ? key_of(spec, *mounts) : Result<std::string>("");
-    if (!mounts || !key) {  // the launch itself tells what is wrong
+    key_ = may_share ? key_of(spec) : std::string();
+    if (key_.empty()) {
         TRY(go_to_host());
         return false;
     }
     const std::lock_guard lock(roots_.mutex_);
-    if (here_ && here_->key == *key)
+    if (here_ && here_->key == key_)
         return true;
-    if (auto root = roots_.find(*key)) {
+    if (auto root = roots_.find(key_)) {
         TRY(sys::setns(root->mount_namespace.get(), CLONE_NEWNS), "enter the shared root");
         here_ = std::move(root);
         is_at_host_ = false;
         return true;
     }
-    auto made = roots_.is_known(*key) ? make(spec, *mounts, *key)
-                                      : Result<std::shared_ptr<const Root>>(nullptr);
+    auto made = roots_.is_known(key_) ? make(spec) : Result<std::shared_ptr<const Root>>(nullptr);
     if (!made || !*made) {
         TRY(go_to_host());
         return false;

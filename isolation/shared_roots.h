@@ -25,6 +25,7 @@
 #include "core/spec.h"
 #include "isolation/network_pool.h"
 #include "isolation/network_shelf.h"
+#include "isolation/parked.h"
 
 namespace sigil::isolation {
 
@@ -47,6 +48,7 @@ class SharedRoots {
 
     Fd host_namespace_;
     Fd host_root_;
+    Fd own_hostname_;  // the UTS namespace
     std::mutex mutex_;
     std::deque<std::shared_ptr<const Root>> roots_;  // the latest last
     std::deque<uint64_t> asked_;                     // hashes of keys, the latest last
@@ -57,9 +59,10 @@ class SharedRoots {
 class LaunchSite {
   public:
     // The thread must share neither its root nor its directory with another (CLONE_FS).
-    // `networks`: may be null.
-    LaunchSite(SharedRoots& roots, NetworkPool* networks, NetworkShelf& shelf)
-        : roots_(roots), networks_(networks), shelf_(shelf) {}
+    // `networks` and `parked`: may be null.
+    LaunchSite(SharedRoots& roots, NetworkPool* networks, NetworkShelf& shelf,
+               ParkedContainers* parked)
+        : roots_(roots), networks_(networks), shelf_(shelf), parked_(parked) {}
 
     // Whether the launches under way keep every processor busy: then a start gains nothing by doing
     // two things at once.
@@ -69,6 +72,15 @@ class LaunchSite {
     // A network namespace for such a container, if there is one, or one may be made to be lent: one
     // that others have had only where it leaves_network_alone(). None: it makes its own.
     Fd take_network(const Spec& spec);
+
+    // After enter(): a container that waits for such a command, and has that hostname from now on.
+    std::optional<ParkedContainer> take_parked(const Spec& spec, const std::string& hostname);
+    // After enter(): the key of the shared root; empty: the thread stands in none.
+    [[nodiscard]] std::string root() const { return here_ ? here_->key : std::string(); }
+
+    // After enter(), if the thread stands in a shared root: which directories of it containers of
+    // that spec have their own mounts on. Who renames one takes the mount along.
+    [[nodiscard]] std::string places(const Spec& spec) const;
 
     // Drops other capabilities from the thread's bounding set, for good: its containers inherit
     // that, and none of them need pay for it. The thread itself keeps what it has (capabilities(7):
@@ -85,16 +97,20 @@ class LaunchSite {
     using Root = SharedRoots::Root;
     Result<void> go_to_host();
     Result<void> go_home();
+    Result<void> name_host(pid_t pid, const std::string& hostname);
     Fd used_network();
     Fd new_network();
-    Result<std::string> key_of(const Spec& spec, size_t mounts) const;
-    Result<std::shared_ptr<const Root>> make(const Spec& spec, size_t mounts, std::string key);
+    [[nodiscard]] std::string key_of(const Spec& spec) const;
+    Result<std::shared_ptr<const Root>> make(const Spec& spec);
 
     SharedRoots& roots_;
     NetworkPool* networks_;
     NetworkShelf& shelf_;
+    ParkedContainers* parked_;
     bool is_in_other_network_ = false;
+    bool has_other_hostname_ = false;
     std::shared_ptr<const Root> here_;  // null: the host's
+    std::string key_;  // of the root that the latest spec can share; empty: it can't
     bool is_at_host_ = true;
     std::optional<uint64_t> bounding_;
     bool is_busy_ = false;

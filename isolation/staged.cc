@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <string>
 
@@ -33,14 +35,15 @@ constexpr size_t kStackSize = 16UL * 1024;
 // Bytes whose place in the stage's memory is known while they are written.
 class Image {
   public:
-    explicit Image(size_t head) { bytes_.resize(head); }
+    // `address`: where it will be.
+    Image(size_t head, uint64_t address) : address_(address) { bytes_.resize(head); }
 
     template <typename T>
     const T* add(const T* items, size_t count) {
         bytes_.resize((bytes_.size() + alignof(T) - 1) / alignof(T) * alignof(T));
         const size_t at = bytes_.size();
         bytes_.append(reinterpret_cast<const char*>(items), count * sizeof(T));
-        return reinterpret_cast<const T*>(kPlanAddress + at);
+        return reinterpret_cast<const T*>(address_ + at);
     }
     const char* add(const char* text) { return text ? add(text, ::strlen(text) + 1) : nullptr; }
     const char* const* add(const char* const* words) {
@@ -92,6 +95,7 @@ class Image {
     [[nodiscard]] const std::string& bytes() const { return bytes_; }
 
   private:
+    uint64_t address_;
     std::string bytes_;
 };
 
@@ -145,33 +149,43 @@ Result<pid_t> pid_of(int pidfd) {
 }
 
 bool holds_descriptor(const Step& step) {
-    return step.fd >= 0 && step.kind != StepKind::set_rlimit && step.kind != StepKind::reset_signal;
+    return step.fd >= 0 && step.kind != StepKind::set_rlimit &&
+           step.kind != StepKind::reset_signal && step.kind != StepKind::move_passed;
 }
 
 std::vector<int> descriptors_of(const LaunchPlan& plan) {
     std::vector<int> descriptors;
-    for (const auto* steps : {&plan.setup, &plan.target})
+    for (const auto* steps : {&plan.setup, &plan.target, &plan.init})
         for (const Step& step : *steps)
             if (holds_descriptor(step))
                 descriptors.push_back(step.fd);
     return descriptors;
 }
 
-}  // namespace
-
-Result<Fd> write_stage_plan(const LaunchPlan& plan, int root, int channel) {
-    Image image(sizeof(StagePlan));
+// A plan as the stage reads it: StagePlan, steps, strings; pointers as from `address`.
+enum class Part : uint8_t { whole, setup, rest };
+Result<Fd> write_plan(const LaunchPlan& plan, Part part, int root, int channel) {
+    Image image(sizeof(StagePlan), part == Part::rest ? kRestAddress : kPlanAddress);
     StagePlan head = {};
-    head.setup = image.add(plan.setup);
-    head.target = image.add(plan.target);
-    head.setup_count = static_cast<uint32_t>(plan.setup.size());
-    head.target_count = static_cast<uint32_t>(plan.target.size());
+    if (part != Part::rest) {
+        head.setup = image.add(plan.setup);
+        head.setup_count = static_cast<uint32_t>(plan.setup.size());
+    }
+    if (part != Part::setup) {
+        head.target = image.add(plan.target);
+        head.target_count = static_cast<uint32_t>(plan.target.size());
+        head.init = image.add(plan.init);
+        head.init_count = static_cast<uint32_t>(plan.init.size());
+    }
+    head.is_parked = part == Part::setup;
     head.root = root;
     head.channel = channel;
     head.size = image.bytes().size();
     image.set_head(head);
     return sealed_file("sigil-plan", image.bytes(), false);
 }
+
+}  // namespace
 
 Result<StagedChild> StagedChild::open(int interruption) {
     sys::SocketPair ends = TRY(sys::socket_pair(SOCK_SEQPACKET));
@@ -184,7 +198,8 @@ Result<StagedChild> StagedChild::open(int interruption) {
 
 Result<Process> StagedChild::start(const Request& request) {
     const Fd stage = TRY(open_stage_image());
-    const Fd plan = TRY(write_stage_plan(request.plan, request.root, channel()));
+    const Fd plan = TRY(write_plan(request.plan, request.is_parked ? Part::setup : Part::whole,
+                                   request.root, channel()));
     std::vector<int> kept = descriptors_of(request.plan);
     for (const int fd : {request.root, channel(), plan.get()})
         if (fd >= 0)
@@ -277,6 +292,19 @@ Result<void> StagedChild::go_on() {
     if (::send(parent_end_.get(), "", 1, MSG_NOSIGNAL) != 1)
         return tl::unexpected(Error::from_errno(errno, "send"));
     return {};
+}
+
+Result<void> StagedChild::send_rest(const LaunchPlan& plan, std::span<const int> passed) {
+    const Fd written = TRY(write_plan(plan, Part::rest, -1, -1));
+    std::array<int, 1 + kMostPassed> descriptors = {written.get()};
+    std::ranges::copy(passed, descriptors.begin() + 1);
+    const std::string_view word("", 1);
+    return sys::send_descriptors(parent_end_.get(), word, {descriptors.data(), 1 + passed.size()});
+}
+
+bool StagedChild::is_gone() const {
+    pollfd channel = {.fd = parent_end_.get(), .events = 0, .revents = 0};
+    return ::poll(&channel, 1, 0) != 0;
 }
 
 }  // namespace sigil::isolation

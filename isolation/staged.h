@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "core/error.h"
 #include "core/fd.h"
@@ -13,9 +14,6 @@
 #include "isolation/meeting.h"
 
 namespace sigil::isolation {
-
-// A plan as the stage reads it: StagePlan, steps, strings; pointers as from kPlanAddress.
-Result<Fd> write_stage_plan(const LaunchPlan& plan, int root, int channel);
 
 // What the child says.
 struct StagedWord {
@@ -39,6 +37,9 @@ class StagedChild {
         int cgroup = -1;            // its directory; none: the parent's
         bool shares_memory = true;  // until it executes the stage; else it begins as a copy
         int user_namespace = -1;    // one to be in, which then owns the new ones
+        // Of the plan's steps the setup alone is done: the others come by send_rest(), and may name
+        // descriptors that the plan names here.
+        bool is_parked = false;
     };
     // Returns when the stage runs.
     Result<Process> start(const Request& request);
@@ -47,6 +48,11 @@ class StagedChild {
     // execve has succeeded, or the child has died without a word.
     Result<std::optional<StagedWord>> next();
     Result<void> go_on();
+    // What a parked one goes on with: the target and the init of that plan, and what the target's
+    // steps of the kind move_passed name by its place among `passed`.
+    Result<void> send_rest(const LaunchPlan& plan, std::span<const int> passed);
+    // Whether the child has closed its end: it is dead.
+    [[nodiscard]] bool is_gone() const;
 
     // The same of who starts a created container.
     static Result<std::optional<StagedWord>> next(int connection);

@@ -134,6 +134,8 @@ std::string what(const Step& step) {
             return fmt::format("pass descriptor {}", step.fd);
         case StepKind::move_descriptor:
             return "move a descriptor";
+        case StepKind::move_passed:
+            return "move a descriptor that came with the command";
         case StepKind::close_descriptors:
             return "close descriptors";
         case StepKind::close_on_exec:

@@ -92,6 +92,7 @@ enum class StepKind : uint8_t {
     change_directory,   // path, made where it is missing
     keep_descriptor,    // fd: stays open over the execve
     move_descriptor,    // fd: the number; fd2: the one it gets
+    move_passed,        // fd: which of those that came with the step; fd2: the number it gets
     close_descriptors,  // flags: first; device: last
     close_on_exec,      // the same, by the execve
     reset_signal,       // fd: back to SIG_DFL

@@ -33,8 +33,11 @@ Result<std::unique_ptr<LauncherPool>> LauncherPool::open(const isolation::Launch
                                                          unsigned width, size_t warm) {
     Fd ready = TRY(sys::eventfd(0, EFD_NONBLOCK), "open an eventfd");
     std::unique_ptr<LauncherPool> pool(new LauncherPool(context, std::move(ready)));
-    if (warm > 0)
+    if (warm > 0) {
         pool->networks_.emplace(warm);
+        pool->parked_.emplace(warm,
+                              [pool = pool.get()](const Spec& spec) { return pool->park(spec); });
+    }
     if (!start_thread(pool->leader_, [pool = pool.get(), width] { pool->lead(width); }))
         return failure("start a launcher thread: no more processes (ulimit -u, pids.max)");
     std::unique_lock lock(pool->mutex_);
@@ -52,6 +55,7 @@ LauncherPool::~LauncherPool() {
     work_.notify_all();
     if (networks_)
         networks_->stop();
+    discard_parked();
     if (leader_.joinable())
         leader_.join();
     for (Ended& left : ended_)
@@ -82,6 +86,11 @@ void LauncherPool::lead(unsigned width) {
         }
     if (is_up && networks_ && !start_thread(threads_.emplace_back(), [this] { networks_->run(); }))
         threads_.pop_back();
+    if (is_up && parked_) {
+        is_parking_ = start_thread(threads_.emplace_back(), [this] { run_parking(); });
+        if (!is_parking_)
+            threads_.pop_back();
+    }
     report_start(std::move(set_up));
     if (is_up)
         work();
@@ -95,7 +104,8 @@ void LauncherPool::lead(unsigned width) {
 
 void LauncherPool::work() {
     (void)sys::unshare(CLONE_FS);  // ENOMEM: the launches will fail and say so
-    isolation::LaunchSite site(*roots_, networks_ ? &*networks_ : nullptr, *shelf_);
+    isolation::LaunchSite site(*roots_, networks_ ? &*networks_ : nullptr, *shelf_,
+                               parked_ ? &*parked_ : nullptr);
     if (context_.bounding)
         site.limit(*context_.bounding);
     for (;;) {
@@ -112,6 +122,7 @@ void LauncherPool::work() {
             }
             running_.splice(running_.end(), queued_, queued_.begin());
             task = &running_.back();
+            tell_whether_busy();
             site.set_busy(running_.size() >= processors_);
         }
         run(site, *task);
@@ -135,12 +146,43 @@ void LauncherPool::run(isolation::LaunchSite& site, Task& task) {
     {
         const std::lock_guard lock(mutex_);
         running_.remove_if([&](const Task& one) { return one.token == token; });
+        tell_whether_busy();
         is_first = ended_.empty();
         ended_.push_back({token, std::move(outcome)});
     }
     const uint64_t one = 1;
     if (is_first)  // else the reactor has been told and has not looked yet
         (void)sys::write_all(ready_.get(), {reinterpret_cast<const char*>(&one), sizeof one});
+}
+
+void LauncherPool::run_parking() {
+    (void)sys::unshare(CLONE_FS);
+    parking_site_.emplace(*roots_, nullptr, *shelf_, nullptr);
+    parked_->run();
+    parking_site_.reset();
+    const std::lock_guard lock(mutex_);
+    is_parking_ = false;
+    started_.notify_all();
+}
+
+void LauncherPool::discard_parked() {
+    if (!parked_)
+        return;
+    parked_->stop();
+    std::unique_lock lock(mutex_);
+    started_.wait(lock, [this] { return !is_parking_; });
+}
+
+void LauncherPool::tell_whether_busy() {
+    if (parked_)
+        parked_->set_busy(!running_.empty() || !queued_.empty());
+}
+
+// From the thread of parked_.
+Result<isolation::ParkedContainer> LauncherPool::park(const Spec& spec) {
+    const std::string name = fmt::format("{}{}", isolation::kParkedMark, ++parked_so_far_);
+    const isolation::LaunchRequest request = {.spec = spec, .name = name};
+    return isolation::Launch(context_, request, &*parking_site_).park();
 }
 
 void LauncherPool::attach(Reactor& reactor, Supervisor& supervisor) {

@@ -29,14 +29,17 @@ class Supervisor;
 
 class LauncherPool final : public Launcher, public Handler {
   public:
-    // Starts `width` threads, and keeps `warm` network namespaces ready; with those descriptors,
-    // and only those, that are open now. `context` must outlive the pool.
+    // Starts `width` threads, and keeps `warm` network namespaces and as many containers without
+    // their command ready; with those descriptors, and only those, that are open now. `context`
+    // must outlive the pool.
     static Result<std::unique_ptr<LauncherPool>> open(const isolation::LaunchContext& context,
                                                       unsigned width, size_t warm);
     // Waits for the launches under way; what they leave, and what was not started, is abandoned.
     ~LauncherPool() override;
 
     void attach(Reactor& reactor, Supervisor& supervisor);
+    // Waits until nothing is left of what was made ahead; no more is.
+    void discard_parked();
     void launch(Token token, const isolation::LaunchRequest& request) override;
     void cancel(Token token) override;
     void ended(Token token) override;
@@ -60,6 +63,9 @@ class LauncherPool final : public Launcher, public Handler {
     void work();
     void run(isolation::LaunchSite& site, Task& task);
     void report_start(Result<void> result);
+    Result<isolation::ParkedContainer> park(const Spec& spec);
+    void run_parking();
+    void tell_whether_busy();
 
     const isolation::LaunchContext& context_;
     Fd ready_;  // an eventfd: something has ended
@@ -68,16 +74,20 @@ class LauncherPool final : public Launcher, public Handler {
     std::unique_ptr<isolation::SharedRoots> roots_;
     std::optional<isolation::NetworkPool> networks_;
     std::unique_ptr<isolation::NetworkShelf> shelf_;
+    std::optional<isolation::ParkedContainers> parked_;
+    std::optional<isolation::LaunchSite> parking_site_;  // of the thread that makes them
+    uint64_t parked_so_far_ = 0;
 
     std::mutex mutex_;
     std::condition_variable work_;     // there is something queued, or it is over
-    std::condition_variable started_;  // the first thread is up, or has failed
+    std::condition_variable started_;  // the first thread is up, or has failed; parking is over
     const size_t processors_ = std::max(1U, std::thread::hardware_concurrency());
     std::list<Task> queued_;
     std::list<Task> running_;
     std::vector<Ended> ended_;
     std::optional<Result<void>> start_result_;
     bool is_over_ = false;
+    bool is_parking_ = false;  // the thread of parked_ runs
     std::vector<std::thread> threads_;
     std::thread leader_;
 };

@@ -26,10 +26,7 @@ void end_now(const std::optional<Process>& process, std::optional<isolation::Cgr
     if (!process)
         return;
     (void)::kill(process->pid, SIGKILL);  // not reaped yet, so the pid is its own
-    siginfo_t info;
-    while (::waitid(P_PID, static_cast<id_t>(process->pid), &info, WEXITED | __WALL) < 0 &&
-           errno == EINTR) {
-    }
+    (void)sys::reap(process->pid);
 }
 
 }  // namespace

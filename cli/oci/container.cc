@@ -12,6 +12,8 @@
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/cgroup_control.h"
+#include "isolation/container_note.h"
+#include "isolation/parked.h"
 
 namespace sigil::cli::oci {
 namespace {
@@ -29,6 +31,15 @@ struct Supervised {
 
 std::string_view base_of(std::string_view path) {
     return path.substr(path.rfind('/') + 1);
+}
+
+// Of a container that was made ahead of need; empty: it waits for one.
+std::string name_given_to(int group, const std::string& below) {
+    const auto directory = sys::open(group, below.c_str(), O_RDONLY | O_DIRECTORY);
+    if (!directory)
+        return {};
+    auto note = isolation::read_note(directory->get());
+    return note ? std::move(note->name) : std::string();
 }
 
 // A group is written down for a run of many, and their cgroups are below it; else the container's
@@ -49,7 +60,11 @@ void add_supervised(const CgroupHost& host, std::string_view target,
         if (!below.starts_with(kGroupPrefix))
             continue;
         is_group = true;
-        found.push_back({below.substr(kGroupPrefix.size()), fmt::format("{}/{}", path, below)});
+        std::string name = below.substr(kGroupPrefix.size());
+        if (name.starts_with(isolation::kParkedMark))
+            name = name_given_to(directory->get(), below);
+        if (!name.empty())
+            found.push_back({std::move(name), fmt::format("{}/{}", path, below)});
     }
     const std::string_view base = base_of(path);
     if (!is_group && base.starts_with(kGroupPrefix))

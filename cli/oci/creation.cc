@@ -177,6 +177,8 @@ Result<void> Creation::meet(Meeting meeting, const isolation::LaunchOutcome& so_
                                             so_far.process->pid, passed);
         case Meeting::failed:
         case Meeting::ready:
+        case Meeting::parked:
+        case Meeting::executed:
             break;
     }
     return {};

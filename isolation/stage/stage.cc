@@ -1,6 +1,6 @@
-// The child half of a launch whose parent does not wait for its end (`create`, `exec`), or has to
-// do something meanwhile (id maps, hooks, a terminal): the interpreter of bootstrap.cc as a program
-// of its own.
+// The child half of a launch whose parent does not wait for its end (`create`, `exec`, a container
+// made ahead of need), or has to do something meanwhile (id maps, hooks, a terminal): the
+// interpreter of bootstrap.cc as a program of its own.
 //
 // Its parent has cloned sharing memory, as for any launch, and executed this from a sealed memfd at
 // once. So nothing of the parent's memory is copied, a created container waits for its start in
@@ -9,6 +9,7 @@
 //
 // argv[1]: the descriptor of the plan, a StagePlan.
 #include <asm/unistd.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #include "core/exit_code.h"
 #include "core/raw_syscall.h"
 #include "isolation/bootstrap.h"
+#include "isolation/meeting.h"
 #include "isolation/stage/protocol.h"
 
 namespace {
@@ -40,16 +42,30 @@ int parse(const char* text) {
     return number;
 }
 
-const StagePlan* map_plan(int fd) {
+const StagePlan* map_plan(int fd, uint64_t address) {
     StagePlan head = {};
     if (raw::call(__NR_pread64, fd, &head, sizeof head, 0) != sizeof head)
         leave();
-    const long address = raw::call(__NR_mmap, kPlanAddress, head.size, PROT_READ,
-                                   MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0);
-    if (address != static_cast<long>(kPlanAddress))
+    const long mapped = raw::call(__NR_mmap, address, head.size, PROT_READ,
+                                  MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0);
+    if (mapped != static_cast<long>(address))
         leave();
     raw::call(__NR_close, fd);
-    return reinterpret_cast<const StagePlan*>(kPlanAddress);
+    return reinterpret_cast<const StagePlan*>(address);
+}
+
+// The first descriptor is the plan's.
+long await_rest(Bootstrap& rest) {
+    int descriptors[1 + kMostPassed];
+    const long count = await_descriptors(rest.channel, descriptors, 1 + kMostPassed);
+    if (count < 1)
+        return count < 0 ? count : -EBADMSG;
+    const StagePlan* plan = map_plan(descriptors[0], kRestAddress);
+    rest.target = {plan->target, plan->target_count};
+    rest.init = {plan->init, plan->init_count};
+    for (long index = 1; index < count; ++index)
+        rest.passed[static_cast<size_t>(index - 1)] = descriptors[index];
+    return 0;
 }
 
 }  // namespace
@@ -58,13 +74,14 @@ extern "C" [[noreturn]] void stage_main(const long* stack) {
     auto* const* arguments = reinterpret_cast<const char* const*>(stack + 1);
     if (stack[0] < 2)
         leave();
-    const StagePlan* plan = map_plan(parse(arguments[1]));
+    const StagePlan* plan = map_plan(parse(arguments[1]), kPlanAddress);
     // Its end tells the parent that the command's execve has succeeded.
     raw::call(__NR_fcntl, plan->channel, F_SETFD, FD_CLOEXEC);
     const Bootstrap bootstrap = {
         .setup = {plan->setup, plan->setup_count},
         .target = {plan->target, plan->target_count},
-        .init = {},
+        .init = {plan->init, plan->init_count},
+        .await_rest = plan->is_parked ? await_rest : nullptr,
         .root = plan->root,
         .report = &report,
         .channel = plan->channel,

@@ -336,6 +336,15 @@ TEST_P(Injection, OfARunOfThree) {
                    }});
 }
 
+// The second takes one that was made ahead, or not, as something failed.
+TEST_P(Injection, OfARunWithContainersMadeAhead) {
+    fail_each({.start = [] {
+        return sigil_run(
+            {"--count", "2", "--jobs", "1", "--quiet", "--launchers", "1", "--warm", "1"},
+            {"/bin/sh", "-c", "sleep 0.02; exit 7"});
+    }});
+}
+
 // ---- OCI --------------------------------------------------------------------------------------
 
 class OciInjection : public Injection {

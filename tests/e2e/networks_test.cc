@@ -79,6 +79,7 @@ TEST_F(Networks, ThatSomebodyHasASocketOfAreNotHadAgain) {
                                "/bin/probe cookie; [ $(hostname) != web-2 ] || until [ -e /mnt/go "
                                "]; do sleep 0.01; done"}));
     ASSERT_TRUE(eventually([&] { return !outputs.log("web-2").empty(); }));
+    ASSERT_TRUE(outputs.await("started", 2));
     const EventLog events(outputs.events);
     const int pid = (*events.named("started").back())["pid"].GetInt();
     const std::string network = "/proc/" + std::to_string(pid) + "/ns/net";

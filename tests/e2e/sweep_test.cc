@@ -413,6 +413,11 @@ TEST_F(SweepSteps, OfTheSupervisorWithALimit) {
     EXPECT_EQ(exists(parent), was_there);
 }
 
+TEST_F(SweepSteps, OfTheSupervisorOfContainersMadeAhead) {
+    kill_at_each({"--count", "3", "--jobs", "1", "--launchers", "1", "--warm", "1", "--quiet"},
+                 Counted::its_own, {"/bin/sleep", "0.03"});
+}
+
 TEST_F(SweepSteps, OfTheSupervisorWhoseLaunchFails) {
     kill_at_each({"--cgroup-parent", "new"}, Counted::its_own, {"/bin/nope"});
 }

@@ -78,6 +78,7 @@ inline const char* kind_name(StepKind kind) {
         "change_directory",
         "keep_descriptor",
         "move_descriptor",
+        "move_passed",
         "close_descriptors",
         "close_on_exec",
         "reset_signal",
