@@ -38,6 +38,7 @@ inline constexpr double kReadyUs = 1000;
 inline constexpr double kPtyToScript = 0.9;
 
 // Many containers of one process.
+inline constexpr double kWarmToCold = 0.6;
 inline constexpr double kRateToFloor = 1.3;  // at least, as the next two
 inline constexpr double kRateToCrun = 8;
 inline constexpr double kRateToBubblewrap = 3;

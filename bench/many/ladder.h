@@ -16,6 +16,10 @@ struct LadderPlan {
     int probes = 0;         // single starts at each rung
     int idle_at = -1;       // the rung at which nothing is done for idle_s
     int idle_s = 0;
+    // Of sigil alone.
+    Network network = Network::kHost;
+    int warm = 0;      // containers made ahead
+    int pause_ms = 0;  // before each probe
 };
 
 // Figures by name; what a contestant can't tell is absent.

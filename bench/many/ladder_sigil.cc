@@ -70,8 +70,10 @@ class Climber {
           init_(init),
           stamps_(setup.workspace,
                   static_cast<long>(plan.live.size()) * (plan.probes + kWarmUps) + 1),
-          session_(setup, sigil_words(setup, Network::kHost, init, {"--from", "-"}), {},
-                   Session::Events::kOn) {}
+          session_(setup,
+                   sigil_words(setup, plan.network, init,
+                               {"--from", "-", "--warm", std::to_string(plan.warm)}),
+                   {}, Session::Events::kOn) {}
 
     Rung rung(int live) {
         Rung rung = {live, {}};
@@ -128,6 +130,8 @@ class Climber {
         std::vector<double> start, first, notice, event;
         for (int i = -kWarmUps; i < plan_.probes; ++i, ++probes_, ++started_) {
             const std::string id = fmt::format("probe-{}", probes_);
+            if (plan_.pause_ms > 0)
+                sleep_ms(plan_.pause_ms);
             session_.add_job(id, {"/stamp", Stamps::kPath, std::to_string(probes_)});
             const double asked_us = static_cast<double>(now_ns()) / 1e3;
             session_.flush();

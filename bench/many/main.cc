@@ -115,6 +115,7 @@ class Run {
     void add_all() {
         add("rate", measure_rate);
         add("up", measure_up);
+        add("warm", measure_warm);
         add("lines", measure_lines);
         std::vector<Ladder> ladders;
         const auto wants = [&](const char* name) { return setup_.options.wants_section(name); };

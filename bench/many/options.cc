@@ -17,7 +17,7 @@ constexpr char kUsage[] =
     "usage: sigil-bench-many [OPTIONS]\n"
     "Many containers of one process: sigil beside the floor and its peers.\n"
     "\n"
-    "  --only SECTIONS       of rate,up,latency,exit,idle,lines,memory,plot (all; plot with "
+    "  --only SECTIONS       of rate,up,warm,latency,exit,idle,lines,memory,plot (all; plot with "
     "--plot)\n"
     "  --quick               small numbers, one round: to see that it works\n"
     "  --rounds N            of each section, interleaved\n"
@@ -55,8 +55,8 @@ const option kOptions[] = {
     {},
 };
 
-constexpr const char* kSections[] = {"rate", "up",    "latency", "exit",
-                                     "idle", "lines", "memory",  "plot"};
+constexpr const char* kSections[] = {"rate", "up",    "warm",   "latency", "exit",
+                                     "idle", "lines", "memory", "plot"};
 constexpr const char* kContestantNames[] = {"floor", "sigil", "sigil-no-init",
                                             "bwrap", "crun",  "conmon"};
 

@@ -17,6 +17,9 @@ Section measure_rate(const Setup& setup);
 // A thousand that sleep: until all are up, then until all are killed, reaped and cleaned away.
 Section measure_up(const Setup& setup);
 
+// Starts that come by and by, with containers made ahead of them and without.
+Section measure_warm(const Setup& setup);
+
 // A stream of JSON lines through `--from -`.
 Section measure_lines(const Setup& setup);
 
