@@ -74,11 +74,12 @@ void plan_terminal(const Spec& spec, const ProcessSources& sources, LaunchPlan& 
              .origin = "--tty"});
 }
 
-// PID 1 and its command have the one filter then: a filter costs a start some 30 us. A terminal is
-// mounted by the command's process, and a shared one has a filter more.
-bool shares_filter(const Spec& spec) {
-    return spec.init && spec.no_new_privileges && spec.seccomp && spec.seccomp->admits_launch &&
-           !spec.terminal && !spec.shares_terminal;
+// The filter is a part of the setup then. PID 1 and its command have the one: a filter costs a start
+// some 30 us; and one that is made ahead of need has it before that. A terminal is mounted by the
+// command's process, and a shared one has a filter more.
+bool filters_setup(const Spec& spec, const ProcessSources& sources) {
+    return (spec.init || sources.is_parked) && spec.no_new_privileges && spec.seccomp &&
+           spec.seccomp->admits_launch && !spec.terminal && !spec.shares_terminal;
 }
 
 // seccomp(2): with no_new_privs it needs no privilege, so it comes last, where it filters least of
@@ -127,7 +128,7 @@ void plan_target(const Spec& spec, const ProcessSources& sources, LaunchPlan& pl
     plan_streams(sources, plan);
     plan_descriptors(spec.passed_fds, "--pass-fd", plan, {sources.channel});
     plan_signals(sources, plan);
-    if (spec.no_new_privileges && !shares_filter(spec))
+    if (spec.no_new_privileges && !filters_setup(spec, sources))
         plan_seccomp(spec, steps, plan);
     plan_exec(spec, sources, plan);
 }
@@ -137,14 +138,12 @@ void plan_init(const Spec& spec, const ProcessSources& sources, LaunchPlan& plan
     if (!spec.shares_terminal)
         plan.setup.push_back({.kind = StepKind::new_session});
     plan.setup.push_back({.kind = StepKind::die_with_parent, .fd = sources.supervisor});
-    if (shares_filter(spec))
-        plan_seccomp(spec, plan.setup, plan);
     auto& steps = plan.init;
     steps.push_back({.kind = StepKind::close_on_exec, .flags = 0, .device = kLastDescriptor});
     steps.push_back({.kind = StepKind::set_capabilities, .flags = kInitCapabilities});
     if (!spec.no_new_privileges)  // else PID 1 has it already
         steps.push_back({.kind = StepKind::no_new_privileges});
-    if (spec.seccomp && !shares_filter(spec))
+    if (spec.seccomp && !filters_setup(spec, sources))
         steps.push_back({.kind = StepKind::seccomp, .filter = init_filter()});
     ExecArguments exec = {
         .candidates = nullptr,
@@ -267,6 +266,8 @@ void plan_process(const Spec& spec, const ProcessSources& sources, LaunchPlan& p
     plan_target(spec, sources, plan);
     if (spec.init)
         plan_init(spec, sources, plan);
+    if (filters_setup(spec, sources))
+        plan_seccomp(spec, plan.setup, plan);
 }
 
 }  // namespace sigil::isolation

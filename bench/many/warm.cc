@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "bars.h"
+#include "failure.h"
 #include "many/ladder.h"
 #include "many/sections.h"
 
