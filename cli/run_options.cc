@@ -135,7 +135,8 @@ constexpr std::array kOptions = {
                         return {};
                     }},
     Option<Request>{nullptr, "stop-timeout", 0, "TIME",
-                    "Kill it this long after SIGTERM or SIGINT; default: 10s",
+                    "Kill it this long after SIGTERM or SIGINT, 0: at once;\n"
+                    "default: 10s",
                     [](Request& r, Text v) -> Result<void> {
                         r.job.spec.stop_timeout = TRY(parse_duration(v));
                         return {};

@@ -126,8 +126,13 @@ void Supervisor::stop(Container& container, const Signal& signal) {
         container.stop_requested = true;
         observer_.stopping(container.subject());
     }
-    send(container, signal);
+    // Without a grace period it could do nothing about the signal but wake up for it.
+    const bool has_grace = container.spec().stop_timeout > Time{};
+    if (has_grace)
+        send(container, signal);
     raise(container, Event::stop_requested);
+    if (!has_grace)
+        raise(container, Event::grace_over);
 }
 
 Result<void> Supervisor::update(Token token, std::shared_ptr<const Spec> spec) {
@@ -196,7 +201,7 @@ void Supervisor::raise(Container& container, Event event) {
     if (step.actions & kStartTimeout && container.spec().timeout)
         arm_timer(container, Operation::timed_out,
                   container.outcome.times.executed + *container.spec().timeout);
-    if (step.actions & kStartGrace)
+    if (step.actions & kStartGrace && container.spec().stop_timeout > Time{})
         arm_timer(container, Operation::grace_over,
                   sys::monotonic_now() + container.spec().stop_timeout);
     if (step.actions & kCancelLaunch)

@@ -97,6 +97,18 @@ TEST_F(Supervisor, StopsByTheSignalAndGivesGrace) {
     EXPECT_EQ(record.log, (Log{"web started", fmt::format("web stopped {}", SIGTERM)}));
 }
 
+TEST_F(Supervisor, KillsAtOnceWhatHasNoGrace) {
+    const Child child = Child::telling_its_signal();
+    Spec spec = spec_named("web");
+    spec.stop_timeout = 0s;
+    const Token token = run(child, std::move(spec));
+    supervisor.stop(kTerm);
+    child.await_end();
+    exit(token);
+    EXPECT_EQ(record.log, (Log{"web started", "web stopped 137"})) << "it saw no SIGTERM";
+    EXPECT_EQ(record.asked_to_stop, Log{"web"});
+}
+
 TEST_F(Supervisor, KillsWhatOutlivesItsGrace) {
     const Child child = Child::ignoring_sigterm();
     const Token token = run(child);
