@@ -97,7 +97,7 @@ long await_descriptors(int channel, int* descriptors, size_t most) {
         return sent;
     char word = 0;
     iovec bytes = {.iov_base = &word, .iov_len = 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMostDescriptors)];
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMostDescriptors)] = {};
     msghdr header = {};
     header.msg_iov = &bytes;
     header.msg_iovlen = 1;

@@ -74,9 +74,9 @@ void plan_terminal(const Spec& spec, const ProcessSources& sources, LaunchPlan& 
              .origin = "--tty"});
 }
 
-// The filter is a part of the setup then. PID 1 and its command have the one: a filter costs a start
-// some 30 us; and one that is made ahead of need has it before that. A terminal is mounted by the
-// command's process, and a shared one has a filter more.
+// The filter is a part of the setup then. PID 1 and its command have the one: a filter costs a
+// start some 30 us; and one that is made ahead of need has it before that. A terminal is mounted by
+// the command's process, and a shared one has a filter more.
 bool filters_setup(const Spec& spec, const ProcessSources& sources) {
     return (spec.init || sources.is_parked) && spec.no_new_privileges && spec.seccomp &&
            spec.seccomp->admits_launch && !spec.terminal && !spec.shares_terminal;

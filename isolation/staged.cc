@@ -298,8 +298,9 @@ Result<void> StagedChild::send_rest(const LaunchPlan& plan, std::span<const int>
     const Fd written = TRY(write_plan(plan, Part::rest, -1, -1));
     std::array<int, 1 + kMostPassed> descriptors = {written.get()};
     std::ranges::copy(passed, descriptors.begin() + 1);
-    const std::string_view word("", 1);
-    return sys::send_descriptors(parent_end_.get(), word, {descriptors.data(), 1 + passed.size()});
+    constexpr char kWord = 0;
+    return sys::send_descriptors(parent_end_.get(), {&kWord, 1},
+                                 {descriptors.data(), 1 + passed.size()});
 }
 
 bool StagedChild::is_gone() const {
