@@ -173,7 +173,8 @@ class Launch {
     void give_pipes(const ProcessSources& process) const;
     Result<void> open_notify(Prepared& prepared, OpenedSources& sources, ProcessSources& process);
     bool take_parked(LaunchOutcome& outcome, ProcessSources process, const std::string& hostname);
-    Result<void> hand_over(ParkedContainer& parked, const LaunchPlan& plan) const;
+    Result<void> hand_over(ParkedContainer& parked, const LaunchPlan& plan,
+                           const Streams& streams) const;
     Result<void> await_command(LaunchOutcome& outcome);
     Result<void> clone(LaunchOutcome& outcome);
     void await_others(pid_t pid) const;

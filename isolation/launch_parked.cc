@@ -2,6 +2,9 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/sys.h"
 #include "core/try.h"
 #include "isolation/container_note.h"
@@ -74,7 +77,7 @@ bool Launch::take_parked(LaunchOutcome& outcome, ProcessSources process,
     LaunchPlan plan;
     plan_process(spec, process, plan);
     outcome.times.cloned = outcome.times.isolated = sys::monotonic_now();
-    if (!hand_over(*parked, plan)) {
+    if (!hand_over(*parked, plan, process.streams)) {
         discard(std::move(*parked));
         return false;
     }
@@ -89,23 +92,28 @@ bool Launch::take_parked(LaunchOutcome& outcome, ProcessSources process,
     return true;
 }
 
-Result<void> Launch::hand_over(ParkedContainer& parked, const LaunchPlan& plan) const {
+Result<void> Launch::hand_over(ParkedContainer& parked, const LaunchPlan& plan,
+                               const Streams& streams) const {
     if (parked.cgroup)
         TRY(note_name(*context_.cgroups, *parked.cgroup, request_.spec, request_.name));
-    std::vector<int> passed;
-    for (const Fd& stream : prepared_->streams)
-        passed.push_back(stream.get());
+    static_assert(kStreams <= kMostPassed);
+    std::vector<int> passed;  // as plan_streams() counts them
+    std::ranges::copy_if(streams, std::back_inserter(passed), [](int fd) { return fd >= 0; });
     return parked.child.send_rest(plan, passed);
 }
 
 Result<void> Launch::await_command(LaunchOutcome& outcome) {
     for (;;) {
-        const auto word = TRY(prepared_->parked->child.next());
-        if (!word)
+        auto word = prepared_->parked->child.next();
+        if (!word) {
+            (void)::kill(outcome.process->pid, SIGKILL);  // its command may run already
+            return tl::unexpected(std::move(word).error());
+        }
+        if (!*word)
             break;
-        if (word->meeting == Meeting::failed)
-            return tl::unexpected(failed_step(outcome, word->message));
-        outcome.times.executed = time_of(word->message.executed_ns);
+        if ((*word)->meeting == Meeting::failed)
+            return tl::unexpected(failed_step(outcome, (*word)->message));
+        outcome.times.executed = time_of((*word)->message.executed_ns);
     }
     // Without an init, or if somebody has killed it: that is its supervisor's to see.
     if (outcome.times.executed == Time{})

@@ -6,12 +6,9 @@
 #include <sys/socket.h>
 
 #include "core/raw_syscall.h"
-#include "isolation/bootstrap.h"
 
 namespace sigil::isolation {
 namespace {
-
-constexpr size_t kMostDescriptors = 1 + kMostPassed;
 
 long send(int channel, const StageMessage& message) {
     long sent = raw::call(__NR_sendto, channel, &message, sizeof message, MSG_NOSIGNAL, nullptr, 0);
@@ -92,12 +89,12 @@ void tell_executed(int channel, const LaunchReport& report) {
                          .executed_ns = report.executed_ns});
 }
 
-long await_descriptors(int channel, int* descriptors, size_t most) {
+long await_descriptors(int channel, PlanDescriptors& descriptors) {
     if (long sent = send(channel, {.meeting = static_cast<uint32_t>(Meeting::parked)}); sent < 0)
         return sent;
     char word = 0;
     iovec bytes = {.iov_base = &word, .iov_len = 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMostDescriptors)] = {};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptors)] = {};
     msghdr header = {};
     header.msg_iov = &bytes;
     header.msg_iovlen = 1;
@@ -113,11 +110,12 @@ long await_descriptors(int channel, int* descriptors, size_t most) {
     if (header.msg_controllen < sizeof *rights || rights->cmsg_level != SOL_SOCKET ||
         rights->cmsg_type != SCM_RIGHTS)
         return -EBADMSG;
+    // No more than there is room for: the kernel closes those.
     const size_t arrived = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     const int* from = reinterpret_cast<const int*>(CMSG_DATA(rights));
-    for (size_t index = 0; index < arrived && index < most; ++index)
+    for (size_t index = 0; index < arrived; ++index)
         descriptors[index] = from[index];
-    return static_cast<long>(arrived < most ? arrived : most);
+    return static_cast<long>(arrived);
 }
 
 }  // namespace sigil::isolation

@@ -24,12 +24,13 @@
 // A failed step is told on whatever the stage talks on at that time, and the stage exits.
 #pragma once
 
-#include <stddef.h>
 #include <stdint.h>
 
-namespace sigil::isolation {
+#include <array>
 
-struct LaunchReport;
+#include "isolation/bootstrap.h"
+
+namespace sigil::isolation {
 
 enum class Meeting : uint32_t {
     failed,      // no meeting: `report` says which step
@@ -65,8 +66,9 @@ long hand_over(int channel, uint32_t meeting, int fd);
 long await_start(int channel, int listener);
 void tell_failure(int channel, const LaunchReport& report);
 void tell_executed(int channel, const LaunchReport& report);
-// Tells that it is parked and waits for descriptors, of which there are at most `most`. Returns how
+// Tells that it is parked and waits for descriptors: a plan's, and what that one names. Returns how
 // many came.
-long await_descriptors(int channel, int* descriptors, size_t most);
+using PlanDescriptors = std::array<int, kMostPassed + 1>;
+long await_descriptors(int channel, PlanDescriptors& descriptors);
 
 }  // namespace sigil::isolation

@@ -9,17 +9,14 @@
 #include "isolation/launch_plan.h"
 
 namespace sigil::isolation {
-namespace {
 
-// Each has two, which every clone copies.
-size_t most_parked() {
+// Each has two, which every clone copies. The launches have theirs, and NetworkPool its half.
+size_t most_parked(size_t asked) {
     constexpr size_t kOfEach = 2;
     rlimit files = {};
     ::getrlimit(RLIMIT_NOFILE, &files);
-    return files.rlim_cur / 4 / kOfEach;
+    return std::min<size_t>(asked, files.rlim_cur / 4 / kOfEach);
 }
-
-}  // namespace
 
 std::optional<Spec> parked_spec(const Spec& spec) {
     if (!shareable_mounts(spec) || spec.terminal || spec.shares_terminal ||
@@ -59,7 +56,7 @@ void discard(ParkedContainer container) {
 }
 
 ParkedContainers::ParkedContainers(size_t count, Make make)
-    : count_(std::min(count, most_parked())), make_(std::move(make)) {}
+    : count_(most_parked(count)), make_(std::move(make)) {}
 
 std::optional<ParkedContainer> ParkedContainers::take(const ParkedShape& shape,
                                                       const std::string& places) {

@@ -56,12 +56,15 @@ struct ParkedContainer {
 void discard(std::list<ParkedContainer> containers);
 void discard(ParkedContainer container);
 
+// How many are kept ready where so many are asked for: each has descriptors (RLIMIT_NOFILE).
+size_t most_parked(size_t asked);
+
 class ParkedContainers {
   public:
     // `make` makes one of that spec, and tells in which root it is; called by run().
     using Make = std::function<Result<ParkedContainer>(const Spec&)>;
-    // Keeps `count` ready, or fewer where there are too few descriptors (RLIMIT_NOFILE).
-    explicit ParkedContainers(size_t count, Make make);
+    // Keeps most_parked(count) ready.
+    ParkedContainers(size_t count, Make make);
 
     // One of that shape, if its mounts are still in their places; none where none is ready: never
     // waits. More of it will be made.

@@ -296,7 +296,7 @@ Result<void> StagedChild::go_on() {
 
 Result<void> StagedChild::send_rest(const LaunchPlan& plan, std::span<const int> passed) {
     const Fd written = TRY(write_plan(plan, Part::rest, -1, -1));
-    std::array<int, 1 + kMostPassed> descriptors = {written.get()};
+    PlanDescriptors descriptors = {written.get()};
     std::ranges::copy(passed, descriptors.begin() + 1);
     constexpr char kWord = 0;
     return sys::send_descriptors(parent_end_.get(), {&kWord, 1},

@@ -56,15 +56,15 @@ const StagePlan* map_plan(int fd, uint64_t address) {
 
 // The first descriptor is the plan's.
 long await_rest(Bootstrap& rest) {
-    int descriptors[1 + kMostPassed];
-    const long count = await_descriptors(rest.channel, descriptors, 1 + kMostPassed);
+    PlanDescriptors descriptors = {-1, -1, -1, -1};
+    const long count = await_descriptors(rest.channel, descriptors);
     if (count < 1)
         return count < 0 ? count : -EBADMSG;
     const StagePlan* plan = map_plan(descriptors[0], kRestAddress);
     rest.target = {plan->target, plan->target_count};
     rest.init = {plan->init, plan->init_count};
-    for (long index = 1; index < count; ++index)
-        rest.passed[static_cast<size_t>(index - 1)] = descriptors[index];
+    for (size_t index = 1; index < descriptors.size(); ++index)
+        rest.passed[index - 1] = descriptors[index];
     return 0;
 }
 

@@ -1,5 +1,7 @@
 // `--warm`: containers that are there ahead but for their command.
+#include <errno.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -7,6 +9,7 @@
 
 #include "cgroups.h"
 #include "many.h"
+#include "tracer.h"
 
 namespace sigil::e2e {
 namespace {
@@ -228,6 +231,27 @@ TEST_F(Parked, AFilterThatLetsNothingBeToldHidesNoFailure) {
             EXPECT_EQ(EventLog::text(*error, "error"), "/bin/none: No such file or directory");
         EXPECT_EQ(events.count("error"), 3U);
     }
+}
+
+TEST_F(Parked, ACommandWhoseStartCannotBeSeenDoesNotRunOn) {
+    bool has_failed = false;
+    Trace trace;
+    trace.process = "0.1";  // the launcher: the first is started as always, and nothing is told it
+    trace.on_call = [&](const TracedCall& call) -> Verdict {
+        if (call.number != SYS_recvmsg)
+            return {};
+        has_failed = true;
+        return {.error = ENOMEM};
+    };
+    const Finished finished = run_traced(
+        sigil_run({"--name", "web", "--count", "2", "--jobs", "1", "--launchers", "1", "--warm",
+                   "1", "--quiet"},
+                  {"/bin/sh", "-c", "[ $(hostname) = web-2 ] && exec sleep 1h; sleep 0.5"}),
+        trace);
+    EXPECT_TRUE(has_failed);
+    EXPECT_FALSE(finished.hung);
+    EXPECT_EQ(finished.code(), 125);
+    EXPECT_EQ(finished.err, "sigil: web-2: recvmsg: Cannot allocate memory\n");
 }
 
 TEST_F(Parked, OneThatWasKilledIsNoneThatIsReady) {

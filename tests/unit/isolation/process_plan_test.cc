@@ -360,6 +360,30 @@ TEST(PlanProcess, GivesTheCommandItsStreams) {
     EXPECT_EQ(find_step(plan.init, StepKind::move_descriptor), nullptr);
 }
 
+// Its streams come by their place among those that are passed.
+TEST(PlanProcess, GivesTheCommandOfOneThatIsParkedItsStreamsAndNoFilter) {
+    Spec spec = default_spec();
+    SeccompProgram program = *one_instruction();
+    program.admits_launch = true;
+    spec.seccomp = std::make_shared<const SeccompProgram>(program);
+    ProcessSources sources = default_sources();
+    sources.streams = {-1, 20, 21};
+    sources.is_parked = true;
+    for (const bool has_init : {true, false}) {
+        spec.init = has_init;
+        const LaunchPlan plan = planned(spec, sources);
+        std::vector<std::pair<int, int>> moved;
+        for (const Step& step : plan.target)
+            if (step.kind == StepKind::move_passed)
+                moved.emplace_back(step.fd, step.fd2);
+        EXPECT_EQ(moved, (std::vector<std::pair<int, int>>{{0, 1}, {1, 2}}));
+        EXPECT_FALSE(has_kind(plan.target, StepKind::move_descriptor));
+        EXPECT_EQ(plan.setup.back().kind, StepKind::seccomp);
+        EXPECT_FALSE(has_kind(plan.target, StepKind::seccomp));
+        EXPECT_EQ(find_step(plan.setup, StepKind::drop_bounding)->flags, bounding_of(spec));
+    }
+}
+
 TEST(PlanProcess, ResetsWhatTheSupervisorInheritedAsIgnored) {
     ProcessSources sources = default_sources();
     sources.ignored_signals = {SIGHUP, SIGPIPE};

@@ -139,7 +139,9 @@ TEST(UserRanges, AreFreedOfWhatWasKilled) {
 TEST(ContainerNote, IsReadAsItWasWritten) {
     for (const ContainerNote& note :
          {ContainerNote{}, ContainerNote{.capabilities = 0, .is_filtered = false},
-          ContainerNote{.capabilities = ~uint64_t{0}, .is_filtered = true}}) {
+          ContainerNote{.capabilities = ~uint64_t{0}, .is_filtered = true},
+          ContainerNote{.name = "web-7"},
+          ContainerNote{.capabilities = 1, .is_filtered = false, .name = "a_b.c"}}) {
         const auto read = parse_note(as_text(note));
         ASSERT_TRUE(read) << message_of(read);
         EXPECT_EQ(*read, note);
