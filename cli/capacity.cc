@@ -10,6 +10,7 @@
 #include "core/parse.h"
 #include "core/sys.h"
 #include "isolation/cgroup_host.h"
+#include "isolation/parked.h"
 
 namespace sigil::cli {
 namespace {
@@ -87,8 +88,9 @@ std::vector<Bound> Capacity::bounds(const RunRequest& request) {
                                     number_in("/proc/sys/kernel/threads-max"), own_limit});
     const uint64_t memory = available_memory();
     // Each that --warm keeps ready is a process and a container's share of the kernel's memory.
-    const uint64_t for_parked = request.warm * kKernelMemory;
-    const uint64_t other_processes = kOwnProcesses + request.warm;
+    const uint64_t parked = isolation::most_parked(request.warm);
+    const uint64_t for_parked = parked * kKernelMemory;
+    const uint64_t other_processes = kOwnProcesses + parked;
     std::vector<Bound> bounds;
     auto add = [&bounds](const char* name, std::string value, uint64_t containers) {
         bounds.push_back({name, std::move(value), std::max<uint64_t>(containers, 1)});
