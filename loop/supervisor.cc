@@ -127,12 +127,9 @@ void Supervisor::stop(Container& container, const Signal& signal) {
         observer_.stopping(container.subject());
     }
     // Without a grace period it could do nothing about the signal but wake up for it.
-    const bool has_grace = container.spec().stop_timeout > Time{};
-    if (has_grace)
+    if (container.has_grace())
         send(container, signal);
     raise(container, Event::stop_requested);
-    if (!has_grace)
-        raise(container, Event::grace_over);
 }
 
 Result<void> Supervisor::update(Token token, std::shared_ptr<const Spec> spec) {
@@ -201,9 +198,11 @@ void Supervisor::raise(Container& container, Event event) {
     if (step.actions & kStartTimeout && container.spec().timeout)
         arm_timer(container, Operation::timed_out,
                   container.outcome.times.executed + *container.spec().timeout);
-    if (step.actions & kStartGrace && container.spec().stop_timeout > Time{})
+    if (step.actions & kStartGrace && container.has_grace())
         arm_timer(container, Operation::grace_over,
                   sys::monotonic_now() + container.spec().stop_timeout);
+    else if (step.actions & kStartGrace)
+        raise(container, Event::grace_over);
     if (step.actions & kCancelLaunch)
         launcher_.cancel(container.token);
     if (step.actions & kKill)

@@ -145,6 +145,7 @@ class Supervisor final : public Handler, public SignalReceiver {
     struct Container {
         explicit Container(Start asked) : start(std::move(asked)) {}
         [[nodiscard]] const Spec& spec() const { return *start.spec; }
+        [[nodiscard]] bool has_grace() const { return spec().stop_timeout > Time{}; }
         [[nodiscard]] Subject subject() const { return {start.name, *start.spec, start.tag}; }
         Start start;
         Token token;
