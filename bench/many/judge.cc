@@ -18,20 +18,6 @@ const Ladder* find_ladder(const std::vector<Ladder>& ladders, const std::string&
     return nullptr;
 }
 
-Section open_section(const Setup& setup, const std::string& name,
-                     const std::vector<Ladder>& ladders) {
-    Section section = {name, {}, {}, {}, false};
-    for (const char* contestant : {"floor", "sigil", "sigil-no-init"})
-        (void)setup.has(contestant, section);
-    for (const Ladder& ladder : ladders) {
-        if (ladder.gave_out.empty())
-            continue;
-        section.notes.push_back(fmt::format("{} FAILED: {}", ladder.name, ladder.gave_out));
-        section.failed = true;
-    }
-    return section;
-}
-
 // A row for each contestant and rung, of the figures that the columns are named after.
 Table tabulate(const std::string& key, const std::string& title, std::vector<Column> columns,
                const std::vector<Ladder>& ladders) {
@@ -51,14 +37,34 @@ Table tabulate(const std::string& key, const std::string& title, std::vector<Col
 
 }  // namespace
 
+Section open_section(const Setup& setup, const std::string& name,
+                     const std::vector<Ladder>& ladders) {
+    Section section = {name, {}, {}, {}, false};
+    for (const char* contestant : {"floor", "sigil", "sigil-no-init"})
+        (void)setup.has(contestant, section);
+    for (const Ladder& ladder : ladders) {
+        if (ladder.gave_out.empty())
+            continue;
+        section.notes.push_back(fmt::format("{} FAILED: {}", ladder.name, ladder.gave_out));
+        section.failed = true;
+    }
+    return section;
+}
+
+Table tabulate_starts(const std::string& key, const std::string& title,
+                      const std::vector<Ladder>& ladders) {
+    return tabulate(key, title,
+                    {{"start_p50", "to exec", 0},
+                     {"start_p99", "p99", 0},
+                     {"first_p50", "to its code", 0},
+                     {"first_p99", "p99", 0}},
+                    ladders);
+}
+
 Section judge_latency(const Setup& setup, const std::vector<Ladder>& ladders) {
     Section section = open_section(setup, "latency", ladders);
-    section.tables.push_back(tabulate("latency", "a start beside those that live, us, network host",
-                                      {{"start_p50", "to exec", 0},
-                                       {"start_p99", "p99", 0},
-                                       {"first_p50", "to its code", 0},
-                                       {"first_p99", "p99", 0}},
-                                      ladders));
+    section.tables.push_back(
+        tabulate_starts("latency", "a start beside those that live, us, network host", ladders));
     for (const Ladder& ladder : ladders) {
         for (const Rung& rung : ladder.rungs) {
             if (is_sigil(ladder.name) && rung.live > 1) {

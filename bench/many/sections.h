@@ -23,6 +23,13 @@ Section measure_warm(const Setup& setup);
 // A stream of JSON lines through `--from -`.
 Section measure_lines(const Setup& setup);
 
+// The section of that name: who is missing from it, and which ladder is shorter than planned.
+Section open_section(const Setup& setup, const std::string& name,
+                     const std::vector<Ladder>& ladders);
+// How long starts take: a row for each ladder and rung.
+Table tabulate_starts(const std::string& key, const std::string& title,
+                      const std::vector<Ladder>& ladders);
+
 // What these say, the ladders (ladder.h) found out.
 Section judge_latency(const Setup& setup, const std::vector<Ladder>& ladders);
 Section judge_exit(const Setup& setup, const std::vector<Ladder>& ladders);

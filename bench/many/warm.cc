@@ -2,7 +2,6 @@
 
 #include "bars.h"
 #include "failure.h"
-#include "many/ladder.h"
 #include "many/sections.h"
 
 namespace sigil::bench {
@@ -12,50 +11,48 @@ namespace {
 constexpr int kWarm = 8;
 constexpr int kPauseMs = 10;
 
+// Without containers made ahead, and with: the two take turns.
+std::vector<Ladder> climb_both(const Setup& setup, const std::string& name, Network network) {
+    LadderPlan plan = {.live = {0},
+                       .probes = setup.options.pick(300, 30),
+                       .network = network,
+                       .pause_ms = kPauseMs};
+    std::vector<Ladder> without, with;
+    for (int round = 0; round < setup.options.rounds_or(3); ++round) {
+        plan.warm = 0;
+        without.push_back(climb(setup, name, plan));
+        plan.warm = kWarm;
+        with.push_back(climb(setup, name, plan));
+    }
+    std::vector<Ladder> both = {merge(without), merge(with)};
+    both[1].name += fmt::format(" --warm {}", kWarm);
+    return both;
+}
+
 }  // namespace
 
 Section measure_warm(const Setup& setup) {
-    Section section = {"warm", {}, {}, {}, false};
+    std::vector<Ladder> all;
+    std::vector<Table> tables;
     for (const Network network : {Network::kNone, Network::kHost}) {
-        Table table = {
+        std::vector<Ladder> ladders;
+        for (const char* name : {"sigil", "sigil-no-init"}) {
+            if (Section ignored; setup.has(name, ignored))
+                std::ranges::copy(climb_both(setup, name, network), std::back_inserter(ladders));
+        }
+        tables.push_back(tabulate_starts(
             std::string("warm_") + to_string(network),
             fmt::format("a start each {} ms, us, network {}", kPauseMs, to_string(network)),
-            {{"start_p50", "to exec", 0},
-             {"start_p99", "p99", 0},
-             {"first_p50", "to its code", 0},
-             {"first_p99", "p99", 0}},
-            {}};
-        for (const char* name : {"sigil", "sigil-no-init"}) {
-            if (!setup.has(name, section))
-                continue;
-            // The two take turns.
-            std::vector<Ladder> climbs[2];
-            for (int round = 0; round < setup.options.rounds_or(3); ++round)
-                for (size_t i = 0; i < 2; ++i)
-                    climbs[i].push_back(climb(setup, name,
-                                              {.live = {0},
-                                               .probes = setup.options.pick(300, 30),
-                                               .network = network,
-                                               .warm = i == 0 ? 0 : kWarm,
-                                               .pause_ms = kPauseMs}));
-            const Ladder ladders[2] = {merge(climbs[0]), merge(climbs[1])};
-            for (size_t i = 0; i < 2; ++i) {
-                Row row = {i == 0 ? name : fmt::format("{} --warm {}", name, kWarm), {}};
-                for (const Column& column : table.columns)
-                    row.values.push_back(ladders[i].figure(0, column.key));
-                table.rows.push_back(std::move(row));
-                if (!ladders[i].gave_out.empty()) {
-                    section.notes.push_back(
-                        fmt::format("{} FAILED: {}", name, ladders[i].gave_out));
-                    section.failed = true;
-                }
-            }
-            section.add_ratio(fmt::format("{} --warm, network {}", name, to_string(network)),
-                              "without", ladders[1].figure(0, "first_p50"),
-                              ladders[0].figure(0, "first_p50"), kWarmToCold);
-        }
-        section.tables.push_back(std::move(table));
+            ladders));
+        for (Ladder& ladder : ladders)
+            ladder.name += std::string(", network ") + to_string(network);
+        std::ranges::move(ladders, std::back_inserter(all));
     }
+    Section section = open_section(setup, "warm", all);
+    section.tables = std::move(tables);
+    for (size_t index = 0; index + 1 < all.size(); index += 2)
+        section.add_ratio(all[index + 1].name, "without", all[index + 1].figure(0, "first_p50"),
+                          all[index].figure(0, "first_p50"), kWarmToCold);
     return section;
 }
 
