@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "cli/capacity.h"
 #include "core/sys.h"
 #include "core/try.h"

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 
+#include <algorithm>
+
 #include "core/sys.h"
 #include "core/try.h"
 

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "core/spec_reader_parts.h"
 #include "core/sys.h"
 

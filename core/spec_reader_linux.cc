@@ -3,6 +3,7 @@
 #include <net/if.h>
 #include <sys/personality.h>
 
+#include <algorithm>
 #include <string>
 
 #include "core/spec_reader_parts.h"

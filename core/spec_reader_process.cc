@@ -3,6 +3,8 @@
 #include <linux/sched.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+
 #include "core/capabilities.h"
 #include "core/environment.h"
 #include "core/rlimits.h"

@@ -3,6 +3,7 @@
 // limit: the engines write whole objects of zeroes. What has no counterpart in v2 and would change
 // how the container runs is an error (config-linux.md, "Unified": "If the conversion is not
 // possible the runtime MUST generate an error"); what no kernel has any more is ignored.
+#include <algorithm>
 #include <cmath>
 
 #include "core/spec_reader_parts.h"

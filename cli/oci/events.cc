@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 

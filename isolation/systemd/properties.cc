@@ -1,5 +1,7 @@
 #include "isolation/systemd/properties.h"
 
+#include <algorithm>
+
 #include "core/parse.h"
 #include "core/try.h"
 

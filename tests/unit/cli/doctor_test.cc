@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <rapidjson/document.h>
 
 #include "temp_dir.h"

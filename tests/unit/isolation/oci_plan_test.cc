@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "isolation/mount_options.h"

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "loop/fake_ring.h"
 #include "temp_dir.h"
 

@@ -1,4 +1,5 @@
 // The kernel orders nothing: every order of the same completions must tell the same story.
+#include <algorithm>
 #include <array>
 #include <ostream>
 
