@@ -36,7 +36,7 @@ TEST_F(Events, AreNumberedWithoutGapsAndInTheOrderOfTime) {
 
 TEST_F(Events, EndWithTheSummary) {
     const ManyRun run = run_many_script(
-        {"--count", "6", "--timeout", is_slow() ? "20s" : "2s"},
+        {"--count", "6", "--timeout", is_slow() ? "6s" : "2s"},
         "case $(hostname) in web-1) exit 3;; web-2) kill -9 $$;; web-3) sleep 1000;; esac");
     const auto& last = run.events.all().back();
     EXPECT_EQ(EventLog::text(last, "event"), "summary");

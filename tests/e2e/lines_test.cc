@@ -161,7 +161,7 @@ TEST_F(Lines, OomsAndKillsAreToldApart) {
     std::vector<std::string> lines;
     for (unsigned number = 0; number < kEach; ++number) {
         const std::string tail =
-            std::to_string(number) + R"(","memory":"16M","args":["/bin/probe",)";
+            std::to_string(number) + R"(","memory":"4M","args":["/bin/probe",)";
         lines.push_back(R"({"id":"web-oom-)" + tail + R"("alloc","100000000"]})");
         lines.push_back(R"({"id":"web-kill-)" + tail + R"("die","9"]})");
     }
