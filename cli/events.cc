@@ -1,28 +1,13 @@
 #include "cli/events.h"
 
-#include <time.h>
-
 #include "cli/report.h"
 #include "core/json_writer.h"
 #include "core/parse.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "core/wall_time.h"
 
 namespace sigil::cli {
-namespace {
-
-std::string wall_time() {
-    timespec now;
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    tm parts;
-    ::gmtime_r(&now.tv_sec, &parts);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", parts.tm_year + 1900,
-                       parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                       now.tv_nsec / 1000);
-}
-
-}  // namespace
-
 template <typename Fill>
 size_t EventStream::write(loop::Token owner, std::string_view event, std::string_view name,
                           Fill fill) {
@@ -35,7 +20,7 @@ size_t EventStream::write(loop::Token owner, std::string_view event, std::string
     json.StartObject();
     add(json, "seq", static_cast<int64_t>(sequence_));
     add(json, "mono_us", sys::monotonic_now().count() / 1000);
-    add(json, "time", wall_time());
+    add(json, "time", rfc3339_now(SecondDigits::micro));
     add(json, "event", event);
     if (!name.empty())
         add(json, "id", name);

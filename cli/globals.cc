@@ -10,9 +10,9 @@
 #include "core/json_writer.h"
 #include "core/parse.h"
 #include "core/run_record.h"
-#include "core/state.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "core/wall_time.h"
 #include "isolation/id_map.h"
 
 namespace sigil::cli {
@@ -99,8 +99,8 @@ std::string as_text(Level level, std::string_view message) {
     rapidjson::StringBuffer quoted;
     JsonWriter writer(quoted);
     writer.String(message.data(), static_cast<rapidjson::SizeType>(message.size()));
-    return fmt::format("time=\"{}\" level={} msg={}\n", wall_time_now(), name(level),
-                       quoted.GetString());
+    return fmt::format("time=\"{}\" level={} msg={}\n", rfc3339_now(SecondDigits::nano),
+                       name(level), quoted.GetString());
 }
 
 }  // namespace
@@ -123,7 +123,7 @@ std::string message_json(Level level, std::string_view id, std::string_view mess
     add(json, "msg", message);
     if (!id.empty())
         add(json, "id", id);
-    add(json, "time", wall_time_now());
+    add(json, "time", rfc3339_now(SecondDigits::nano));
     json.EndObject();
     return {buffer.GetString(), buffer.GetSize()};
 }

@@ -6,7 +6,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -70,25 +69,26 @@ std::optional<ProcessStat> stat_of(pid_t pid) {
     if (!text)
         return std::nullopt;
     const size_t name_end = text->rfind(')');
-    if (name_end == std::string::npos || name_end + 2 >= text->size())
+    if (name_end == std::string::npos)
         return std::nullopt;
-    ProcessStat stat = {};
-    // Field 3 is the state, 22 the start time.
-    unsigned long long start = 0;
-    if (::sscanf(text->c_str() + name_end + 2,
-                 "%c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-                 &stat.state, &start) != 2)
+    constexpr size_t kState = 0;       // field 3
+    constexpr size_t kStartTime = 19;  // field 22
+    const std::vector<std::string_view> fields =
+        words_of(std::string_view(*text).substr(name_end + 1));
+    if (fields.size() <= kStartTime)
         return std::nullopt;
-    stat.start_time = start;
-    return stat;
+    auto start_time = parse_number(fields[kStartTime]);
+    if (!start_time)
+        return std::nullopt;
+    return ProcessStat{fields[kState].front(), *start_time};
 }
 
 // The socket's address goes through the descriptor: a path may be longer than an address holds.
 sockaddr_un start_address(int directory) {
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
-    (void)::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory,
-                     kStartSocket);
+    fmt::format_to_n(address.sun_path, sizeof address.sun_path - 1, "/proc/self/fd/{}/{}",
+                     directory, kStartSocket);
     return address;
 }
 
@@ -225,16 +225,6 @@ Result<std::optional<Process>> living_process(const ContainerState& state) {
     if (!stat || stat->start_time != state.start_time || stat->state == 'Z' || stat->state == 'X')
         return std::nullopt;
     return process;
-}
-
-std::string wall_time_now() {
-    timespec now = {};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    tm parts = {};
-    ::gmtime_r(&now.tv_sec, &parts);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", parts.tm_year + 1900,
-                       parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                       now.tv_nsec);
 }
 
 Result<void> check_container_id(std::string_view id) {

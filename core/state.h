@@ -59,9 +59,6 @@ Result<std::optional<Process>> living_process(const ContainerState& state);
 // The start time of a process that we know to live; nothing: it is gone.
 std::optional<uint64_t> start_time_of(pid_t pid);
 
-// "2026-01-02T03:04:05.678901234Z".
-std::string wall_time_now();
-
 // One container's directory, locked unless it was only looked up.
 class ContainerDirectory {
   public:

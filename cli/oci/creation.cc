@@ -15,6 +15,7 @@
 #include "core/spec_reader.h"
 #include "core/sys.h"
 #include "core/try.h"
+#include "core/wall_time.h"
 #include "isolation/hooks.h"
 #include "isolation/interruption.h"
 #include "isolation/listener.h"
@@ -59,7 +60,7 @@ Result<std::unique_ptr<Creation>> Creation::open(const std::string& id, CreateOp
     state.id = id;
     state.bundle = creation->options_.bundle;
     state.rootfs = spec.rootfs;
-    state.created = wall_time_now();
+    state.created = rfc3339_now(SecondDigits::nano);
     state.owner = ::geteuid();
     state.annotations = spec.oci->annotations;
     creation->spec_ = std::make_shared<const Spec>(std::move(spec));
