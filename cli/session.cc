@@ -16,7 +16,7 @@
 namespace sigil::cli {
 namespace {
 
-// A container that lives this long is one to wait for; many that are left alone so long are quiet.
+// A container that lives this long is one to wait for; a run that is left alone so long is quiet.
 constexpr auto kSettled = std::chrono::milliseconds(200);
 constexpr unsigned kRingEntriesForOne = 16;  // it has at most six operations in flight
 constexpr unsigned kRingEntriesForMany = 1024;
@@ -171,8 +171,7 @@ Result<void> Session::start_one() {
     }
     inline_->attach(reactor_, *supervisor_);
     // Nobody asks one that ends sooner, nor should it pay for being asked.
-    settling_.on_settled = [this] { open_control(); };
-    settling_.attach(reactor_, requested_ + kSettled);
+    settling_.attach(reactor_, kSettled, requested_ + kSettled, [this] { open_control(); });
     return {};
 }
 
@@ -181,7 +180,7 @@ Result<void> Session::start_many() {
     pool_->attach(reactor_, *supervisor_);
     if (lines_)
         lines_->attach(reactor_, *fleet_);
-    settling_.attach_to_quiet(reactor_, kSettled);
+    settling_.attach(reactor_, kSettled);
     open_control();
     fleet_->pump();
     return {};

@@ -1,11 +1,14 @@
 #include "loop/epoll_ring.h"
 
+#include <asm/unistd.h>
 #include <errno.h>
 #include <poll.h>
+#include <time.h>
 
 #include <algorithm>
 #include <array>
 
+#include "core/raw_syscall.h"
 #include "core/sys.h"
 #include "core/try.h"
 #include "loop/write_now.h"
@@ -137,7 +140,9 @@ Result<void> EpollRing::wait(std::vector<Completion>& completions) {
         // Reads that were handed in may take no buffer: then the next of the queue are due.
         const bool more_due = turns_.are_waited_for() && buffers_->free() > 0;
         const auto timeout = made_.empty() && !more_due ? time_left() : Time::zero();
-        const size_t count = TRY(sys::epoll_wait(epoll_.get(), events, timeout));
+        const size_t count = light_sleep_.is_due() && timeout != Time::zero()
+                                 ? sleep_lightly(events, timeout)
+                                 : TRY(sys::epoll_wait(epoll_.get(), events, timeout));
         for (const epoll_event& event : std::span(events).first(count))
             on_event(static_cast<int>(event.data.u64 & UINT32_MAX),
                      static_cast<uint32_t>(event.data.u64 >> 32), event.events);
@@ -146,6 +151,17 @@ Result<void> EpollRing::wait(std::vector<Completion>& completions) {
     completions.insert(completions.end(), made_.begin(), made_.end());
     made_.clear();
     return {};
+}
+
+// What goes wrong here goes wrong in the next wait, and is told there.
+size_t EpollRing::sleep_lightly(std::span<epoll_event> events, std::optional<Time> timeout) {
+    const Time left = timeout.value_or(Time::zero());
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const timespec time = {.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+    const long count =
+        light_sleep_.enter(__NR_epoll_pwait2, epoll_.get(), raw::word(events.data()),
+                           raw::word(events.size()), raw::word(timeout ? &time : nullptr), 0, 0);
+    return count < 0 ? 0 : static_cast<size_t>(count);
 }
 
 void EpollRing::on_event(int fd, uint32_t generation, uint32_t events) {

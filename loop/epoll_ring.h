@@ -3,12 +3,15 @@
 // is slow with a regular file is therefore slow for the loop, where io_uring has a worker for it.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <optional>
 #include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "core/fd.h"
+#include "loop/light_sleep.h"
 #include "loop/read_buffers.h"
 #include "loop/read_turns.h"
 #include "loop/ring.h"
@@ -23,6 +26,7 @@ class EpollRing final : public Ring {
     void timer(Token token, Time at) override;
     void read(Token token, int fd) override;
     void write(Token token, int fd, std::span<const char> bytes) override;
+    void drop(std::span<const char> pages) override { light_sleep_.add(pages); }
     void cancel(Token token) override;
     Result<void> wait(std::vector<Completion>& completions) override;
     [[nodiscard]] std::string_view data(const Completion& completion) const override;
@@ -52,6 +56,7 @@ class EpollRing final : public Ring {
     Result<void> arm(int fd, const Watch& watch, int operation);
     void give_up(Watches::iterator at, int code);
     void unwatch(int fd, Key key);
+    size_t sleep_lightly(std::span<epoll_event> events, std::optional<Time> timeout);
     void on_event(int fd, uint32_t generation, uint32_t events);
     bool try_complete(Key key, uint32_t events);
     void complete_unwatched(Key key);
@@ -66,6 +71,7 @@ class EpollRing final : public Ring {
     Watches watched_;
     std::set<std::pair<Time, Key>> timers_;
     uint32_t generation_ = 0;
+    LightSleep light_sleep_;
     std::optional<ReadBuffers> buffers_;  // from the first read on
     ReadTurns turns_;
     std::vector<Completion> made_;  // to be told by the next wait()

@@ -38,6 +38,8 @@ class Ring {
     // Completes with how many bytes were taken, fewer than all perhaps, or -errno. The bytes stay
     // where they are until then.
     virtual void write(Token token, int fd, std::span<const char> bytes) = 0;
+    // Lets go of these pages when the loop next waits, as LightSleep has it. Completes nothing.
+    virtual void drop(std::span<const char> pages) = 0;
     // Has the operation of that token complete with -ECANCELED, unless it has completed already.
     virtual void cancel(Token token) = 0;
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
+#include <signal.h>
 
 #include "core/try.h"
 
@@ -146,14 +147,23 @@ Result<void> UringRing::wait(std::vector<Completion>& completions) {
 Result<void> UringRing::enter(bool block) {
     int result;
     do
-        result = block ? io_uring_submit_and_wait(ring_.get(), 1)
-                       : io_uring_submit_and_get_events(ring_.get());
+        result = !block                  ? io_uring_submit_and_get_events(ring_.get())
+                 : light_sleep_.is_due() ? submit_and_sleep()
+                                         : io_uring_submit_and_wait(ring_.get(), 1);
     while (result == -EINTR);
     times_.clear();
     // EBUSY: the completion queue has overflowed; reaping it makes room.
     if (result < 0 && result != -EBUSY && result != -EAGAIN)
         return tl::unexpected(Error::from_errno(-result, "io_uring_enter"));
     return {};
+}
+
+int UringRing::submit_and_sleep() {
+    const int submitted = io_uring_submit(ring_.get());
+    if (submitted < 0 || io_uring_sq_ready(ring_.get()) > 0)  // not all: it is tried again first
+        return submitted;
+    return static_cast<int>(light_sleep_.enter(__NR_io_uring_enter, ring_->enter_ring_fd, 0, 1,
+                                               IORING_ENTER_GETEVENTS, 0, _NSIG / 8));
 }
 
 void UringRing::reap(std::vector<Completion>& completions) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "loop/light_sleep.h"
 #include "loop/read_buffers.h"
 #include "loop/read_turns.h"
 #include "loop/ring.h"
@@ -29,6 +30,7 @@ class UringRing final : public Ring {
     void timer(Token token, Time at) override;
     void read(Token token, int fd) override;
     void write(Token token, int fd, std::span<const char> bytes) override;
+    void drop(std::span<const char> pages) override { light_sleep_.add(pages); }
     void cancel(Token token) override;
     Result<void> wait(std::vector<Completion>& completions) override;
     [[nodiscard]] std::string_view data(const Completion& completion) const override;
@@ -42,12 +44,15 @@ class UringRing final : public Ring {
     void hand_in(const ReadTurns::Read& read);
     void hand_in_queued();
     Result<void> enter(bool block);
+    int submit_and_sleep();
     void reap(std::vector<Completion>& completions);
     Completion complete(const io_uring_cqe& entry);
     Completion read_polled(Token token, int32_t events);
 
     std::unique_ptr<io_uring> ring_;
     std::deque<__kernel_timespec> times_;  // read by the kernel when the timers are handed in
+
+    LightSleep light_sleep_;
 
     bool buffer_ring_;
     std::unique_ptr<ReadBuffers> buffers_;  // from the first read on

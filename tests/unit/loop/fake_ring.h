@@ -43,6 +43,7 @@ class FakeRing final : public Ring {
         EXPECT_FALSE(bytes.empty());
         in_flight_.push_back({.token = token, .fd = fd, .bytes = bytes});
     }
+    void drop(std::span<const char> pages) override { dropped_.push_back(pages); }
     void cancel(Token token) override { cancels_.push_back(token); }
 
     // Gives what was completed since. A turn that would wait for ever is an error.
@@ -53,6 +54,7 @@ class FakeRing final : public Ring {
         ready_.clear();
         return {};
     }
+    [[nodiscard]] const std::vector<std::span<const char>>& dropped() const { return dropped_; }
     [[nodiscard]] std::string_view data(const Completion& completion) const override {
         auto found = buffers_.find(completion.buffer);
         return found == buffers_.end() ? std::string_view() : found->second;
@@ -106,6 +108,7 @@ class FakeRing final : public Ring {
 
   private:
     std::vector<Asked> in_flight_;
+    std::vector<std::span<const char>> dropped_;
     std::vector<Token> cancels_;
     std::vector<Completion> ready_;
     std::map<uint16_t, std::string> buffers_;

@@ -125,35 +125,73 @@ TEST_F(Reactor, EndsWithTheRingsError) {
     EXPECT_EQ(done.error().message(), "wait for completions: nothing is ready on the fake ring");
 }
 
-TEST_F(Reactor, SettlesOnceAndGoesOnRunning) {
+constexpr Token kSettled = {Source::settling, Operation::timed_out, 0, 0};
+
+TEST_F(Reactor, SettlesForTheFirstTimeWhateverHappens) {
     Settling settling;
-    settling.attach(reactor, std::chrono::seconds(9));
-    const Token timer = {Source::settling, Operation::timed_out, 0, 0};
-    ASSERT_TRUE(ring.has(timer));
-    EXPECT_EQ(ring.find(timer)->at, std::chrono::seconds(9));
-    ring.complete(timer, -ETIME);
+    int calls = 0;
+    settling.attach(reactor, std::chrono::seconds(9), std::chrono::seconds(5), [&] { ++calls; });
+    ASSERT_TRUE(ring.has(kSettled));
+    EXPECT_EQ(ring.find(kSettled)->at, std::chrono::seconds(5));
+    ring.inject(kOne, 0);
     ASSERT_TRUE(reactor.turn());
-    EXPECT_EQ(ring.in_flight(), 0U);
-    ring.inject(kOne, 0);  // this code and its data are still here
+    EXPECT_TRUE(ring.dropped().empty());
+    ring.complete(kSettled, -ETIME);
     ASSERT_TRUE(reactor.turn());
-    EXPECT_EQ(containers.seen.size(), 1U);
+    EXPECT_EQ(calls, 1);
+    EXPECT_FALSE(ring.dropped().empty());
+    EXPECT_EQ(ring.in_flight(), 0U);  // nothing has happened since
+}
+
+TEST_F(Reactor, SettlesAgainOnceItIsQuietAgain) {
+    Settling settling;
+    int calls = 0;
+    settling.attach(reactor, std::chrono::seconds(9), std::chrono::seconds(5), [&] { ++calls; });
+    ring.complete(kSettled, -ETIME);
+    ASSERT_TRUE(reactor.turn());
+    const size_t dropped = ring.dropped().size();
+    ring.inject(kOne, 0);
+    ASSERT_TRUE(reactor.turn());
+    ASSERT_TRUE(ring.has(kSettled));
+    ring.complete(kSettled, -ETIME);
+    ASSERT_TRUE(reactor.turn());
+    EXPECT_EQ(ring.dropped().size(), 2 * dropped);
+    EXPECT_EQ(calls, 1);
+}
+
+// What is written to would be lost.
+TEST_F(Reactor, DropsNothingThatIsWrittenTo) {
+    Settling settling;
+    settling.attach(reactor, std::chrono::seconds(9), std::chrono::seconds(5), [] {});
+    ring.complete(kSettled, -ETIME);
+    ASSERT_TRUE(reactor.turn());
+    static int written = 1;
+    const auto* ours = reinterpret_cast<const char*>(&written);
+    bool has_text = false;
+    for (const std::span<const char> pages : ring.dropped()) {
+        auto holds = [&](const char* at) {
+            return pages.data() <= at && at < pages.data() + pages.size();
+        };
+        EXPECT_FALSE(holds(ours));
+        has_text = has_text || holds(reinterpret_cast<const char*>(&Token::unpack));
+    }
+    EXPECT_TRUE(has_text);
 }
 
 TEST_F(Reactor, SettlesEachTimeThatItIsQuiet) {
     Settling settling;
-    settling.attach_to_quiet(reactor, std::chrono::seconds(9));
-    const Token timer = {Source::settling, Operation::timed_out, 0, 0};
-    EXPECT_FALSE(ring.has(timer));  // nothing has happened yet
+    settling.attach(reactor, std::chrono::seconds(9));
+    EXPECT_FALSE(ring.has(kSettled));  // nothing has happened yet
     for (int round = 0; round < 2; ++round) {
         ring.inject(kOne, 0);
         ASSERT_TRUE(reactor.turn());
-        ASSERT_TRUE(ring.has(timer));
+        ASSERT_TRUE(ring.has(kSettled));
         ring.inject(kOne, 0);
         ASSERT_TRUE(reactor.turn());
-        ring.complete(timer, -ETIME);
+        ring.complete(kSettled, -ETIME);
         ASSERT_TRUE(reactor.turn());
-        ASSERT_TRUE(ring.has(timer));  // something has happened meanwhile
-        ring.complete(timer, -ETIME);
+        ASSERT_TRUE(ring.has(kSettled));  // something has happened meanwhile
+        ring.complete(kSettled, -ETIME);
         ASSERT_TRUE(reactor.turn());
         EXPECT_EQ(ring.in_flight(), 0U);  // it has settled
     }

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -97,6 +99,69 @@ TEST_P(Ring, PollsOnceOnly) {
     pipe.write();
     ring->timer(token(2, Operation::timed_out), sys::monotonic_now() + 20ms);
     EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));
+}
+
+// A file's pages that nobody has written to, as a program's text is.
+class TextFile {
+  public:
+    static constexpr size_t kPages = 32;
+    static constexpr size_t kPage = 4096;
+
+    TextFile() {
+        const Fd file = std::move(*sys::memfd_create("text", 0));
+        EXPECT_EQ(::ftruncate(file.get(), kPages * kPage), 0);
+        EXPECT_EQ(::pwrite(file.get(), "x", 1, 0), 1);
+        void* mapped = ::mmap(nullptr, kPages * kPage, PROT_READ, MAP_PRIVATE, file.get(), 0);
+        EXPECT_NE(mapped, MAP_FAILED);
+        pages_ = {static_cast<const char*>(mapped), kPages * kPage};
+        touch();
+    }
+    ~TextFile() { ::munmap(const_cast<char*>(pages_.data()), pages_.size()); }
+
+    [[nodiscard]] std::span<const char> pages() const { return pages_; }
+    void touch() const {
+        for (size_t page = 0; page < kPages; ++page)
+            (void)*static_cast<const volatile char*>(pages_.data() + page * kPage);
+    }
+    // How many are in our page tables (/proc/PID/pagemap, bit 63).
+    [[nodiscard]] size_t mapped() const {
+        std::array<uint64_t, kPages> entries = {};
+        const Fd pagemap = std::move(*sys::open(AT_FDCWD, "/proc/self/pagemap", O_RDONLY));
+        const auto at = reinterpret_cast<uintptr_t>(pages_.data()) / kPage * sizeof(uint64_t);
+        EXPECT_EQ(::pread(pagemap.get(), entries.data(), sizeof entries, static_cast<off_t>(at)),
+                  static_cast<ssize_t>(sizeof entries));
+        return static_cast<size_t>(
+            std::ranges::count_if(entries, [](uint64_t entry) { return entry >> 63; }));
+    }
+
+  private:
+    std::span<const char> pages_;
+};
+
+TEST_P(Ring, DropsPagesBeforeItSleeps) {
+    const TextFile file;
+    ASSERT_EQ(file.mapped(), TextFile::kPages);
+    ring->drop(file.pages());
+    const Pipe pipe;
+    ring->poll(token(1), pipe.reader.get(), POLLIN);
+    ring->timer(token(2, Operation::timed_out), sys::monotonic_now() + 20ms);
+    EXPECT_EQ(await(1)[0].token, token(2, Operation::timed_out));
+    EXPECT_EQ(file.mapped(), 0U);
+    EXPECT_EQ(file.pages()[0], 'x');  // as it was
+
+    file.touch();  // dropped once only
+    pipe.write();
+    EXPECT_EQ(await(1)[0].token, token(1));
+    EXPECT_EQ(file.mapped(), TextFile::kPages);
+}
+
+TEST_P(Ring, WhatCompletesWhileItSleepsLightlyIsSeen) {
+    const TextFile file;
+    const Pipe pipe;
+    pipe.write();
+    ring->drop(file.pages());
+    ring->poll(token(1), pipe.reader.get(), POLLIN);
+    EXPECT_EQ(await(1)[0].token, token(1));
 }
 
 // Whether the ring does it by itself, or has to be asked again.
