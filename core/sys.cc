@@ -12,7 +12,6 @@
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <termios.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -38,6 +37,11 @@ Nanoseconds monotonic_now() {
     timespec now;
     ::clock_gettime(CLOCK_MONOTONIC, &now);  // the vDSO's: no system call, cannot fail
     return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
+}
+
+timespec timespec_of(Nanoseconds time) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+    return {.tv_sec = seconds.count(), .tv_nsec = (time - seconds).count()};
 }
 
 uint64_t random_below(uint64_t limit) {
@@ -394,11 +398,7 @@ Result<void> epoll_control(int epoll, int operation, int fd, uint32_t events, ui
 
 Result<size_t> epoll_wait(int epoll, std::span<epoll_event> into,
                           std::optional<Nanoseconds> timeout) {
-    timespec time = {};
-    if (timeout) {
-        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*timeout);
-        time = {.tv_sec = seconds.count(), .tv_nsec = (*timeout - seconds).count()};
-    }
+    const timespec time = timespec_of(timeout.value_or(Nanoseconds::zero()));
     const long result = raw::call(__NR_epoll_pwait2, epoll, into.data(), into.size(),
                                   timeout ? &time : nullptr, nullptr, 0);
     return count(result == -EINTR ? 0 : result, "epoll_pwait2");

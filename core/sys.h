@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <termios.h>
+#include <time.h>
 
 #include <chrono>
 #include <optional>
@@ -32,6 +33,7 @@ using Nanoseconds = std::chrono::nanoseconds;
 
 // CLOCK_MONOTONIC: the clock of every time in sigil.
 Nanoseconds monotonic_now();
+timespec timespec_of(Nanoseconds time);
 // From the kernel (getrandom(2)), evenly from 0 up; 0 for a limit of 0, and before the kernel has
 // gathered any.
 uint64_t random_below(uint64_t limit);

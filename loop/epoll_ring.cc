@@ -3,7 +3,6 @@
 #include <asm/unistd.h>
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -155,9 +154,7 @@ Result<void> EpollRing::wait(std::vector<Completion>& completions) {
 
 // What goes wrong here goes wrong in the next wait, and is told there.
 size_t EpollRing::sleep_lightly(std::span<epoll_event> events, std::optional<Time> timeout) {
-    const Time left = timeout.value_or(Time::zero());
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-    const timespec time = {.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+    const timespec time = sys::timespec_of(timeout.value_or(Time::zero()));
     const long count =
         light_sleep_.enter(__NR_epoll_pwait2, epoll_.get(), raw::word(events.data()),
                            raw::word(events.size()), raw::word(timeout ? &time : nullptr), 0, 0);
