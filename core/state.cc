@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "core/json_writer.h"
 #include "core/parse.h"
 #include "core/run_record.h"
+#include "core/stream_socket.h"
 #include "core/sys.h"
 #include "core/try.h"
 
@@ -81,15 +81,6 @@ std::optional<ProcessStat> stat_of(pid_t pid) {
     if (!start_time)
         return std::nullopt;
     return ProcessStat{fields[kState].front(), *start_time};
-}
-
-// The socket's address goes through the descriptor: a path may be longer than an address holds.
-sockaddr_un start_address(int directory) {
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    fmt::format_to_n(address.sun_path, sizeof address.sun_path - 1, "/proc/self/fd/{}/{}",
-                     directory, kStartSocket);
-    return address;
 }
 
 Result<Fd> unix_socket(int flags) {
@@ -343,7 +334,7 @@ Result<void> ContainerDirectory::remove() {
 
 Result<Fd> ContainerDirectory::listen() const {
     Fd socket = TRY(unix_socket(0));
-    const sockaddr_un address = start_address(directory_.get());
+    const sockaddr_un address = TRY(unix_address(directory_.get(), kStartSocket));
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return tl::unexpected(Error::from_errno(errno, "bind").in("make the start socket"));
     if (::listen(socket.get(), 4) != 0)
@@ -353,8 +344,10 @@ Result<Fd> ContainerDirectory::listen() const {
 
 // 0 or an errno; EAGAIN, of a socket that does not block: as many wait there already as may.
 int ContainerDirectory::connect_to_start(int socket) const {
-    const sockaddr_un address = start_address(directory_.get());
-    return ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0
+    const auto address = unix_address(directory_.get(), kStartSocket);
+    if (!address)
+        return ENAMETOOLONG;
+    return ::connect(socket, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0
                ? 0
                : errno;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "core/try.h"
 
@@ -28,7 +27,9 @@ Result<Fd> make_socket(int family, int flags) {
     return made;
 }
 
-Result<sockaddr_un> address_of(int directory, const std::string& name) {
+}  // namespace
+
+Result<sockaddr_un> unix_address(int directory, const std::string& name) {
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
     const std::string path =
@@ -39,10 +40,8 @@ Result<sockaddr_un> address_of(int directory, const std::string& name) {
     return address;
 }
 
-}  // namespace
-
 Result<Fd> listen_unix(int directory, const std::string& name) {
-    const sockaddr_un address = TRY(address_of(directory, name));
+    const sockaddr_un address = TRY(unix_address(directory, name));
     Fd socket = TRY(make_socket(AF_UNIX, SOCK_NONBLOCK));
     // The mode of the file is the socket's at bind(2), without the umask's bits (unix(7)).
     if (::fchmod(socket.get(), 0600) < 0)
@@ -55,7 +54,7 @@ Result<Fd> listen_unix(int directory, const std::string& name) {
 }
 
 Result<Fd> connect_unix(int directory, const std::string& name) {
-    const sockaddr_un address = TRY(address_of(directory, name));
+    const sockaddr_un address = TRY(unix_address(directory, name));
     Fd socket = TRY(make_socket(AF_UNIX, 0));
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
         return failed("connect");

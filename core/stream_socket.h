@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include <span>
 #include <string>
@@ -14,8 +15,10 @@
 
 namespace sigil {
 
-// Bound to DIRECTORY/NAME, mode 0600. The address goes through the descriptor, so the path may be
-// longer than an address holds. AT_FDCWD: `name` is a path, of at most 107 bytes.
+// Of DIRECTORY/NAME. It goes through the descriptor, so the path may be longer than an address
+// holds. AT_FDCWD: `name` is a path, of at most 107 bytes.
+Result<sockaddr_un> unix_address(int directory, const std::string& name);
+// Bound there, mode 0600.
 Result<Fd> listen_unix(int directory, const std::string& name);
 // ECONNREFUSED, ENOENT: nobody listens there.
 Result<Fd> connect_unix(int directory, const std::string& name);
